@@ -1,0 +1,85 @@
+"""`ellm`: finds each folder's commands by entry points and turns errors into exit codes.
+
+It imports no other folder itself, and a folder's command module imports nothing heavy: `--help`
+and `serve` never load torch.
+"""
+
+import sys
+from importlib.metadata import EntryPoint, entry_points
+
+import typer
+
+from relevance.errors import RelevanceError
+
+GROUP = "ellm.commands"
+ORDER = ("demo", "data", "teach", "train", "evaluate", "export", "refresh", "serve", "explain")
+EXTRA_OF_MODULE = {
+    "torch": "trainer",
+    "transformers": "trainer",
+    "safetensors": "trainer",
+    "matplotlib": "trainer",
+    "jinja2": "trainer",
+    "onnx": "exporter",
+    "onnxscript": "exporter",
+    "sklearn": "teacher",
+    "rapidfuzz": "teacher",
+    "httpx": "service",
+    "fastapi": "service",
+    "uvicorn": "service",
+    "pydantic_settings": "service",
+    "orjson": "service",
+    "onnxruntime": "service",
+    "tokenizers": "service",
+    "xxhash": "service",
+}
+
+
+def make_app() -> typer.Typer:
+    """The command with every installed folder's subcommands, in the order of a first use."""
+    app = typer.Typer(
+        name="ellm",
+        help="Knows whether an item answers a shopper's query, in milliseconds, and says why.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_options)
+    for point in sorted(entry_points(group=GROUP), key=_place):
+        commands: typer.Typer = point.load()
+        app.add_typer(commands, name=point.name)
+    return app
+
+
+def main() -> None:
+    """Run `ellm`; one line on stderr and a meaningful exit code where something is wrong."""
+    debug = "--debug" in sys.argv
+    try:
+        make_app()()
+    except RelevanceError as fault:
+        _fail(str(fault), fault.exit_code, debug=debug)
+    except ModuleNotFoundError as fault:
+        extra = EXTRA_OF_MODULE.get((fault.name or "").split(".")[0])
+        if extra is None:
+            raise
+        hint = f"hint: pip install 'ellm-mkd[{extra}]'"
+        _fail(f"this command needs the package `{fault.name}`\n{hint}", 1, debug=debug)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130, debug=False)
+
+
+def _options(
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+) -> None:
+    """Exit codes: 2 bad input, 3 bad bundle or generation, 4 a gate refused, 5 unavailable."""
+
+
+def _place(point: EntryPoint) -> tuple[int, str]:
+    return (ORDER.index(point.name) if point.name in ORDER else len(ORDER), point.name)
+
+
+def _fail(message: str, code: int, *, debug: bool) -> None:
+    if debug:
+        raise  # noqa: PLE0704 -- called only from the handlers above, re-raises what they caught
+    sys.stderr.write(f"ellm: {message}\n")
+    sys.exit(code)

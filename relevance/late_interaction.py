@@ -1,0 +1,94 @@
+"""MaxSim, defined once: the float definition, and the integer variant that is served.
+
+torch, ONNX and the service are held to these functions by tests. Nothing here is fast on
+purpose; nothing here knows models, padding of batches, or files.
+
+Source: Khattab & Zaharia, "ColBERT" (SIGIR 2020); the mean over query tokens in place of the
+sum keeps the score's scale free of the query's length.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int8, Int32, UInt8
+
+ITEM_ZERO_POINT = 128
+ITEM_LIMIT = 127  # item steps lie in [-127, 127] around the zero point
+QUERY_LIMIT = 64  # ±64, not ±127: 255·64·2 < 32,768, so kernels without VNNI cannot saturate
+
+
+def mean_maxsim(
+    query_tokens: Float[np.ndarray, "query_tokens dim"],
+    item_tokens: Float[np.ndarray, "item_tokens dim"],
+    is_token: Bool[np.ndarray, " item_tokens"],
+) -> float:
+    """Mean over query tokens of the best cosine among the item's real tokens, in [-1, 1].
+
+    Both sides hold unit-length token embeddings. Query tokens are all real. Raises ValueError
+    where either side has no token: such a pair has no score.
+    """
+    if not len(query_tokens) or not is_token.any():
+        raise ValueError("MaxSim needs at least one token on each side")
+    similarities = query_tokens.astype(np.float64) @ item_tokens[is_token].astype(np.float64).T
+    return float(similarities.max(axis=1).mean())
+
+
+@dataclass(frozen=True, slots=True)
+class QuantisedQuery:
+    """int8 token embeddings in [-64, 64] and one scale per token: value = step · scale."""
+
+    steps: Int8[np.ndarray, "query_tokens dim"]
+    scales: Float32[np.ndarray, " query_tokens"]
+
+
+def quantise_query(tokens: Float[np.ndarray, "query_tokens dim"]) -> QuantisedQuery:
+    """Quantise each token symmetrically by its largest magnitude; a zero vector keeps scale 1."""
+    values = tokens.astype(np.float32)
+    largest = np.abs(values).max(axis=1, initial=0.0)
+    scales = np.where(largest > 0, largest / np.float32(QUERY_LIMIT), 1).astype(np.float32)
+    steps = np.clip(np.rint(values / scales[:, None]), -QUERY_LIMIT, QUERY_LIMIT)
+    return QuantisedQuery(steps.astype(np.int8), scales)
+
+
+def quantise_item(
+    tokens: Float[np.ndarray, "item_tokens dim"], *, scale: float, rows: int
+) -> UInt8[np.ndarray, "rows dim"]:
+    """Quantise an item's real tokens into `rows` rows; unused rows repeat the first token.
+
+    Repeating a real token leaves every maximum unchanged, so scoring needs no mask. Tokens past
+    `rows` must have been cut before. Raises ValueError for an item without a token.
+    """
+    if not 0 < len(tokens) <= rows:
+        raise ValueError(f"item tokens: expected 1 to {rows}, got {len(tokens)}")
+    steps = np.rint(tokens.astype(np.float32) / np.float32(scale))
+    real = (np.clip(steps, -ITEM_LIMIT, ITEM_LIMIT) + ITEM_ZERO_POINT).astype(np.uint8)
+    return np.concatenate([real, np.repeat(real[:1], rows - len(real), axis=0)])
+
+
+def integer_maxima(
+    query: Int8[np.ndarray, "query_tokens dim"], items: UInt8[np.ndarray, "items rows dim"]
+) -> Int32[np.ndarray, "items query_tokens"]:
+    """For each item and query token the largest integer dot product over the item's rows."""
+    centred = items.astype(np.int32) - ITEM_ZERO_POINT
+    return (centred @ query.astype(np.int32).T).max(axis=1).astype(np.int32)
+
+
+def token_contributions(
+    maxima: Int32[np.ndarray, "items query_tokens"],
+    query_scales: Float32[np.ndarray, " query_tokens"],
+    *,
+    item_scale: float,
+    weight: float,
+) -> Float[np.ndarray, "items query_tokens"]:
+    """Each query token's share of the logit, in float64: weight · cosine / number of tokens.
+
+    The scales are applied after the maximum. logit = contributions.sum(axis=1) + bias.
+    """
+    cosines = maxima * (query_scales.astype(np.float64) * float(item_scale))
+    return weight * cosines / len(query_scales)
+
+
+def sigmoid(logits: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """Probability of a logit, without overflow at either end."""
+    negative = np.exp(-np.abs(logits))
+    return np.where(logits >= 0, 1 / (1 + negative), negative / (1 + negative))
