@@ -1,0 +1,1 @@
+"""Learn: students, the losses of multi-dimensional knowledge distillation, training, evaluation."""

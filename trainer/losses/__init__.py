@@ -1,0 +1,1 @@
+"""The terms of multi-dimensional knowledge distillation, one small pure function each."""

