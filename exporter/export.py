@@ -113,7 +113,7 @@ def _calibrate(
 def _torch_sample(checkpoint: Checkpoint, encoded: EncodedPairs) -> ParitySample:
     card = checkpoint.card
     items, queries = list(encoded.items)[:PARITY_TEXTS], list(encoded.queries)[:PARITY_TEXTS]
-    embedded = {}
+    embedded: dict[str, np.ndarray] = {}
     for texts, length in ((items, card.item_tokens), (queries, card.query_tokens)):
         tokenised = tokenise(checkpoint.tokenizer, texts, length=length)
         rows = embed_texts(checkpoint.student, tokenised)

@@ -38,7 +38,7 @@ def measure_parity(
         for text, rows in sample.torch_embeddings.items()
     ]
     scored = np.flatnonzero(~np.isnan(similarities))
-    exact = np.array([_float_similarity(encoded, at) for at in scored])
+    exact = np.array([_float_similarity(encoded, int(at)) for at in scored])
     differences = np.abs(similarities[scored] - exact)
     return {
         "encoder_max_difference": float(max(encoder, default=0.0)),
@@ -57,7 +57,9 @@ def check_parity(measured: Mapping[str, float]) -> None:
         if not measured[name] <= limit
     ]
     if broken:
-        raise GateRefused("no bundle: the exported graphs differ from the student\n" + "\n".join(broken))
+        raise GateRefused(
+            "no bundle: the exported graphs differ from the student\n" + "\n".join(broken)
+        )
 
 
 def _float_similarity(encoded: EncodedPairs, at: int) -> float:

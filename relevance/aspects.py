@@ -1,4 +1,4 @@
-"""The list of aspects, read from `aspects.toml`; what an aspect's values are is not decided here."""
+"""The list of aspects, read from `aspects.toml`; what their values are is not decided here."""
 
 import tomllib
 from dataclasses import dataclass
@@ -18,6 +18,11 @@ class Aspect:
     paper_name: str
     chinese: str
     definition: str
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """Every name this aspect is known by."""
+        return (self.name, self.paper_name, self.chinese)
 
 
 @cache
@@ -39,7 +44,17 @@ def read_aspects(path: Path) -> tuple[Aspect, ...]:
         found = tuple(Aspect(**row) for row in rows)
     except (OSError, KeyError, TypeError, ValueError) as fault:
         raise BadInput(f"{path}: expected a list of [[aspect]] tables, got {fault!r}") from fault
-    names = [aspect.name for aspect in found]
-    if len(set(names)) != len(names) or OTHER not in names:
-        raise BadInput(f"{path}: aspect names must differ and include `{OTHER}`, got {names}")
+    if not any(aspect.name == OTHER for aspect in found):
+        raise BadInput(f"{path}: expected an aspect named `{OTHER}`, found none")
+    _check_words(found, path)
     return found
+
+
+def _check_words(found: tuple[Aspect, ...], path: Path) -> None:
+    """Each word means one aspect and can stand before a colon (`chain_of_thought`)."""
+    words = [word for aspect in found for word in {name.casefold() for name in aspect.names}]
+    for word in words:
+        if words.count(word) > 1:
+            raise BadInput(f"{path}: expected names of one aspect each, got `{word}` twice")
+        if word != word.strip() or ":" in word or len(word.splitlines()) != 1:
+            raise BadInput(f"{path}: expected names on one line without a colon, got {word!r}")

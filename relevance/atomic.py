@@ -33,10 +33,13 @@ def replacing_file(path: Path) -> Iterator[Path]:
 def creating_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder; when the block ends well it becomes `path` (replacing one there).
 
-    Every file in it is fsynced before the rename.
+    Every file in it is fsynced before the rename. A folder already there is moved aside first and
+    removed last: for a moment nothing stands at `path`, never half a folder. What must switch
+    without that moment has a new name each time and a pointer file (`generation.py`).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    aside = temporary.with_name(f"{temporary.name}.old")
     try:
         yield temporary
         os.chmod(temporary, 0o755)
@@ -44,11 +47,12 @@ def creating_folder(path: Path) -> Iterator[Path]:
             sync_folder(file) if file.is_dir() else sync_file(file)
         sync_folder(temporary)
         if path.exists():
-            shutil.rmtree(path)
+            os.replace(path, aside)
         os.replace(temporary, path)
         sync_folder(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

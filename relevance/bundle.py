@@ -42,12 +42,13 @@ class BundleManifest(BaseModel):
     """Everything a bundle says about itself.
 
     Lengths count real tokens; special tokens come on top and never leave the encoder.
+    No number is nan or infinite: JSON could not carry it.
     logit = logit_weight · mean over query tokens of the best cosine + logit_bias.
     `threshold` is the probability from which a pair is Good. `calibration` says on what weight and
     bias were fitted: human labels, or the teacher's judgements where there were none.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     format: Literal["relevance-bundle/1"] = FORMAT
     bundle_id: str = Field(pattern=r"^[0-9a-f]{16}$")

@@ -34,8 +34,11 @@ EXTRA_OF_MODULE = {
 }
 
 
-def make_app() -> typer.Typer:
-    """The command with every installed folder's subcommands, in the order of a first use."""
+def make_app(only: str | None = None) -> typer.Typer:
+    """The command with its subcommands, in the order of a first use; of one name if it is known.
+
+    Loading just the subcommand that runs keeps `ellm serve` clear of what other folders import.
+    """
     app = typer.Typer(
         name="ellm",
         help="Knows whether an item answers a shopper's query, in milliseconds, and says why.",
@@ -45,7 +48,8 @@ def make_app() -> typer.Typer:
         rich_markup_mode=None,
     )
     app.callback()(_options)
-    for point in sorted(entry_points(group=GROUP), key=_place):
+    points = sorted(entry_points(group=GROUP), key=_place)
+    for point in [p for p in points if p.name == only] or points:
         commands: typer.Typer = point.load()
         app.add_typer(commands, name=point.name)
     return app
@@ -55,7 +59,7 @@ def main() -> None:
     """Run `ellm`; one line on stderr and a meaningful exit code where something is wrong."""
     debug = "--debug" in sys.argv
     try:
-        make_app()()
+        make_app(next((word for word in sys.argv[1:] if not word.startswith("-")), None))()
     except RelevanceError as fault:
         _fail(str(fault), fault.exit_code, debug=debug)
     except ModuleNotFoundError as fault:
@@ -80,6 +84,6 @@ def _place(point: EntryPoint) -> tuple[int, str]:
 
 def _fail(message: str, code: int, *, debug: bool) -> None:
     if debug:
-        raise  # noqa: PLE0704 -- called only from the handlers above, re-raises what they caught
+        raise  # called only from the handlers above: shows what they caught
     sys.stderr.write(f"ellm: {message}\n")
     sys.exit(code)

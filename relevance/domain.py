@@ -11,6 +11,7 @@ from enum import StrEnum
 from relevance.aspects import OTHER, aspect_names
 from relevance.errors import BadInput
 
+NOT_STATED = "(not stated)"  # how a silent item is written down, hence no offered value
 LOG_ODDS_LIMIT = 8.0  # stored log-odds are clipped to ± this (sigmoid(8) = 0.99966)
 
 
@@ -81,7 +82,9 @@ class EvidenceSpan:
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end:
-            raise BadInput(f"evidence span: expected 0 <= start < end, got [{self.start}, {self.end})")
+            raise BadInput(
+                f"evidence span: expected 0 <= start < end, got [{self.start}, {self.end})"
+            )
         _check_aspect(self.aspect)
 
 
@@ -89,7 +92,8 @@ class EvidenceSpan:
 class AspectFinding:
     """One thing the query asks for, what the item offers to it, and the verdict.
 
-    `offered` is None exactly where the verdict is MISSING. Values are single-line, trimmed texts.
+    `offered` is None exactly where the verdict is MISSING, and never the words `(not stated)`.
+    Values are single-line, trimmed texts.
     """
 
     aspect: str
@@ -107,6 +111,10 @@ class AspectFinding:
             )
         if self.offered is not None:
             _check_value(self.offered)
+        if self.offered == NOT_STATED:
+            raise BadInput(
+                f"{self.aspect}: expected an offered value, got the words {NOT_STATED!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,8 @@ def read_current(store: StorePaths) -> Current:
             "hint: `ellm refresh` builds and publishes one"
         ) from fault
     except ValidationError as fault:
-        raise BadGeneration(f"{store.current}: expected generation and bundle: {fault}") from fault
+        reason = fault.errors()[0]["msg"]
+        raise BadGeneration(f"{store.current}: expected generation and bundle: {reason}") from fault
 
 
 def switch_current(store: StorePaths, current: Current) -> None:
@@ -107,6 +108,8 @@ def read_manifest(folder: Path) -> GenerationManifest:
     try:
         return GenerationManifest.model_validate_json(path.read_bytes())
     except OSError as fault:
-        raise BadGeneration(f"{path}: expected a generation's manifest: {fault.strerror}") from fault
+        raise BadGeneration(
+            f"{path}: expected a generation's manifest: {fault.strerror}"
+        ) from fault
     except ValidationError as fault:
         raise BadGeneration(f"{path}: malformed: {fault.errors()[0]['msg']}") from fault

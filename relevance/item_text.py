@@ -6,6 +6,7 @@ The template's name stands in every bundle; training, refresh and inline scoring
 from enum import StrEnum
 
 from relevance.domain import Item
+from relevance.evidence import find_occurrences
 from relevance.text import normalise
 
 
@@ -13,7 +14,7 @@ class ItemText(StrEnum):
     """What the encoder reads of an item.
 
     TITLE: the title alone (the paper's setting). TITLE_BRAND_COLOR: title, then brand and colour
-    where the title does not say them already.
+    where the words before do not say them already.
     """
 
     TITLE = "title"
@@ -29,7 +30,7 @@ def item_text(item: Item, template: ItemText) -> str:
     parts = [normalise(item.title)]
     for field in _EXTRA_FIELDS[template]:
         value = normalise(getattr(item, field))
-        if value and value.casefold() not in parts[0].casefold():
+        if value and not find_occurrences(" ".join(parts), value):
             parts.append(value)
     return " ".join(part for part in parts if part)
 

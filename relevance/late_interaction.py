@@ -42,10 +42,14 @@ class QuantisedQuery:
 
 
 def quantise_query(tokens: Float[np.ndarray, "query_tokens dim"]) -> QuantisedQuery:
-    """Quantise each token symmetrically by its largest magnitude; a zero vector keeps scale 1."""
+    """Quantise each token symmetrically by its largest magnitude.
+
+    Each value is within half a scale of its step; a zero vector keeps scale 1.
+    """
     values = tokens.astype(np.float32)
     largest = np.abs(values).max(axis=1, initial=0.0)
-    scales = np.where(largest > 0, largest / np.float32(QUERY_LIMIT), 1).astype(np.float32)
+    scales = largest / np.float32(QUERY_LIMIT)
+    scales = np.where(scales > 0, scales, np.float32(1))  # also where the division underflows
     steps = np.clip(np.rint(values / scales[:, None]), -QUERY_LIMIT, QUERY_LIMIT)
     return QuantisedQuery(steps.astype(np.int8), scales)
 

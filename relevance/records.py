@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,7 +38,7 @@ ITEM_COLUMNS = Columns(
 PAIR_COLUMNS = Columns(
     kind="pairs",
     required={"query": STRING, "item_id": STRING},
-    optional={"good": pa.int64(), "query_id": STRING, "label": STRING, "subset": STRING},
+    optional={"good": pa.int64(), "subset": STRING},
 )
 QUERY_COLUMNS = Columns(kind="queries", required={"query": STRING}, optional={})
 QUERY_LOG_COLUMNS = Columns(
@@ -101,7 +102,7 @@ def find_data_set(prefix: Path) -> DataSet:
 
 
 def read_catalogue(path: Path) -> tuple[Item, ...]:
-    """Every item of a catalogue file, in file order, identical repetitions dropped.
+    """Every item of a catalogue file, in file order; of rows with one id and title the first.
 
     Raises `BadInput` where one id stands for two different titles or an `attributes_json` is no
     JSON object; the message names the rows.
@@ -137,12 +138,8 @@ def read_pairs(path: Path, *, labelled: bool = False) -> tuple[Pair, ...]:
 
 def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
     """Write pairs as Parquet, crash-safe; `good` is null where there is no label."""
-    rows = [
-        {"query": p.query, "item_id": p.item_id, "good": p.good, "subset": p.subset} for p in pairs
-    ]
+    rows = [{**asdict(p), "good": None if p.good is None else int(p.good)} for p in pairs]
     schema = pa.schema({"query": STRING, "item_id": STRING, "good": pa.int8(), "subset": STRING})
-    for row in rows:
-        row["good"] = None if row["good"] is None else int(bool(row["good"]))
     with replacing_file(path) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema), temporary, compression="zstd")
 
@@ -163,7 +160,7 @@ def read_query_log(path: Path) -> dict[str, int]:
 
 
 def write_judgements(path: Path, judgements: Iterable[Judgement]) -> None:
-    """Write judgements as Parquet, crash-safe; raises `BadInput` on a repeated judge/pair/target."""
+    """Write judgements as Parquet, crash-safe; `BadInput` on a repeated judge, pair and target."""
     rows, seen = [], set()
     for judgement in judgements:
         key = (judgement.judge, judgement.query, judgement.item_id, judgement.target)
@@ -176,7 +173,7 @@ def write_judgements(path: Path, judgements: Iterable[Judgement]) -> None:
 
 
 def read_judgements(path: Path) -> tuple[Judgement, ...]:
-    """Read what `write_judgements` wrote."""
+    """Read what `write_judgements` wrote; `BadInput` names the row that is no judgement."""
     columns = Columns(
         kind="judgements",
         required={n: JUDGEMENT_SCHEMA.field(n).type for n in _REQUIRED_OF_JUDGEMENT},
@@ -186,7 +183,9 @@ def read_judgements(path: Path) -> tuple[Judgement, ...]:
             if field.name not in _REQUIRED_OF_JUDGEMENT
         },
     )
-    return tuple(_judgement(row) for row in read_table(path, columns).to_pylist())
+    rows = read_table(path, columns).to_pylist()
+    _check_version(path)
+    return tuple(_judgement(record, path, row) for row, record in enumerate(rows, start=1))
 
 
 _REQUIRED_OF_JUDGEMENT = ("judge", "query", "item_id", "target", "log_odds", "fingerprint")
@@ -208,8 +207,11 @@ def _attributes(text: str | None, path: Path, row: int) -> tuple[tuple[str, str]
     try:
         pairs = json.loads(text).items()
     except (json.JSONDecodeError, AttributeError) as fault:
-        raise BadInput(f"{path}: row {row}: attributes_json: expected a JSON object: {fault}") from fault
-    return tuple((name, text) for name, value in pairs if (text := _attribute_text(value)))
+        raise BadInput(
+            f"{path}: row {row}: attributes_json: expected a JSON object: {fault}"
+        ) from fault
+    texts = ((normalise(name), _attribute_text(value)) for name, value in pairs)
+    return tuple((name, text) for name, text in texts if name and text)
 
 
 def _attribute_text(value: object) -> str:
@@ -242,28 +244,34 @@ def _judgement_row(judgement: Judgement) -> dict[str, object]:
     }
 
 
-def _judgement(row: dict[str, object]) -> Judgement:
-    thought, spans = row.get("chain_of_thought"), row.get("spans")
-    assert isinstance(row["log_odds"], float)
-    return Judgement(
-        judge=str(row["judge"]),
-        query=str(row["query"]),
-        item_id=str(row["item_id"]),
-        target=Target(str(row["target"])),
-        log_odds=row["log_odds"],
-        fingerprint=str(row["fingerprint"]),
-        held_out_of=None if row.get("held_out_of") is None else str(row["held_out_of"]),
-        chain_of_thought=None if thought is None else parse(str(thought)),
-        spans=tuple(_spans(spans)) if isinstance(spans, list) else (),
-    )
+def _check_version(path: Path) -> None:
+    """Refuse judgements of another version; files of other tools carry none and are read."""
+    expected = JUDGEMENT_SCHEMA.metadata[b"format"].decode()
+    if path.suffix == ".parquet":
+        found = (pq.read_schema(path).metadata or {}).get(b"format", expected.encode()).decode()
+        if found != expected:
+            raise BadInput(f"{path}: expected the format {expected}, got {found}")
 
 
-def _spans(rows: list[dict[str, object]]) -> Iterator[EvidenceSpan]:
-    for row in rows:
+def _judgement(record: dict[str, Any], path: Path, row: int) -> Judgement:
+    plain: dict[str, Any] = {n: record.get(n) for n in (*_REQUIRED_OF_JUDGEMENT, "held_out_of")}
+    thought = record.get("chain_of_thought")
+    try:
+        return Judgement(
+            **{**plain, "target": Target(record["target"])},
+            chain_of_thought=None if thought is None else parse(thought),
+            spans=tuple(_spans(record.get("spans") or ())),
+        )
+    except (ValueError, BadInput) as fault:
+        raise BadInput(f"{path}: row {row}: {fault}") from fault
+
+
+def _spans(records: Iterable[dict[str, Any]]) -> Iterator[EvidenceSpan]:
+    for record in records:
         yield EvidenceSpan(
-            side=Side(str(row["side"])),
-            start=int(str(row["start"])),
-            end=int(str(row["end"])),
-            relevance=Relevance(str(row["relevance"])),
-            aspect=str(row["aspect"]),
+            side=Side(record["side"]),
+            start=record["start"],
+            end=record["end"],
+            relevance=Relevance(record["relevance"]),
+            aspect=record["aspect"],
         )

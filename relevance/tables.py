@@ -5,14 +5,16 @@ mean stands in `records.py`.
 """
 
 import codecs
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
-import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
 from relevance.errors import BadInput
@@ -42,8 +44,8 @@ def read_table(path: Path, columns: Columns) -> pa.Table:
     if path.suffix != ".parquet":
         _check_utf8(path)
     try:
-        table = _READERS[path.suffix](path)
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as fault:
+        table = _READERS[path.suffix](path, columns)
+    except (pa.ArrowException, OSError) as fault:
         raise BadInput(f"{path}: not readable as {path.suffix[1:]}: {fault}") from fault
     return _checked(table, path, columns)
 
@@ -57,45 +59,69 @@ def find_table(prefix: Path, name: str) -> Path | None:
     return present[0] if present else None
 
 
-def _checked(table: pa.Table, path: Path, columns: Columns) -> pa.Table:
-    missing = [name for name in columns.required if name not in table.column_names]
+def _known(found: Sequence[str], path: Path, columns: Columns) -> list[str]:
+    """The columns to read of those `found`; refuses a file that lacks one or has one twice."""
+    missing = [name for name in columns.required if name not in found]
     if missing:
         raise BadInput(
             f"{path}: a {columns.kind} file needs the columns {', '.join(columns.required)}; "
-            f"missing: {', '.join(missing)}; found: {', '.join(table.column_names)}"
+            f"missing: {', '.join(missing)}; found: {', '.join(found)}"
         )
+    known = [name for name in (*columns.required, *columns.optional) if name in found]
+    for name in known:
+        if found.count(name) > 1:
+            raise BadInput(f"{path}: expected one column `{name}`, got {found.count(name)}")
+    return known
+
+
+def _checked(table: pa.Table, path: Path, columns: Columns) -> pa.Table:
     if not table.num_rows:
         raise BadInput(f"{path}: expected at least one row, got an empty {columns.kind} file")
-    known = {**columns.required, **columns.optional}
-    kept = {n: _cast(table[n], t, path, n) for n, t in known.items() if n in table.column_names}
+    kinds = {**columns.required, **columns.optional}
+    kept = {n: _cast(table[n], kinds[n], path, n) for n in table.column_names}
     for name in columns.required:
         _check_filled(kept[name], path, name)
     return pa.table(kept)
 
 
 def _cast(column: pa.ChunkedArray, kind: pa.DataType, path: Path, name: str) -> pa.ChunkedArray:
-    if pa.types.is_string(kind) and pa.types.is_integer(column.type):
-        return column.cast(pa.string())  # ids are often written as numbers
+    found = column.type
+    if pa.types.is_string(kind) and (pa.types.is_floating(found) or pa.types.is_boolean(found)):
+        # A float has lost an id's last digits, and whether 7.0 was "7" nobody knows.
+        raise BadInput(f"{path}: column `{name}`: expected text or whole numbers, got {found}")
+    if pa.types.is_integer(kind) and pa.types.is_string(found):
+        column = _numbers(column)
     try:
         cast = column.cast(kind)
         if pa.types.is_string(kind):
             cast.validate(full=True)
-    except pa.ArrowInvalid as fault:
-        row = next((r for r, v in enumerate(column) if not _fits(v, kind)), 0)
-        raise BadInput(f"{path}: row {row + 1}: column `{name}`: expected {kind}: {fault}") from fault
+    except pa.ArrowException as fault:
+        row = next((r for r, v in enumerate(column, start=1) if not _fits(v, kind)), 1)
+        raise BadInput(f"{path}: row {row}: column `{name}`: expected {kind}: {fault}") from fault
     return cast
+
+
+def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts as numbers where all are: "1.0" is what many tools write for 1 beside an empty cell."""
+    for kind in (pa.int64(), pa.float64()):
+        with suppress(pa.ArrowException):
+            return column.cast(kind)
+    return column  # the caller's cast names the row
 
 
 def _fits(value: pa.Scalar, kind: pa.DataType) -> bool:
     try:
         value.cast(kind).as_py()
-    except (pa.ArrowInvalid, UnicodeDecodeError):
+    except (pa.ArrowException, UnicodeDecodeError):
         return False
     return True
 
 
 def _check_filled(column: pa.ChunkedArray, path: Path, name: str) -> None:
-    row = pc.index(column.is_null(), value=True).as_py()
+    empty = column.is_null()
+    if pa.types.is_string(column.type):
+        empty = pc.or_kleene(empty, pc.equal(pc.utf8_trim_whitespace(column), ""))
+    row = pc.index(empty, value=True).as_py()
     if row >= 0:
         raise BadInput(f"{path}: row {row + 1}: column `{name}` is empty, expected a value")
 
@@ -104,44 +130,91 @@ def _check_utf8(path: Path) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     line = 1
     with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
+        for chunk in _chunks(file):
             try:
-                decoder.decode(chunk)
+                decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as fault:
                 line += fault.object[: fault.start].count(b"\n")
+                byte = fault.object[fault.start]
                 raise BadInput(
-                    f"{path}: line {line}: expected UTF-8, got byte 0x{fault.object[fault.start]:02x}"
+                    f"{path}: line {line}: expected UTF-8, got byte {byte:#04x}"
                 ) from fault
             line += chunk.count(b"\n")
 
 
-def _read_csv(path: Path, delimiter: str = ",") -> pa.Table:
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    """The file's bytes, a mebibyte at a time, and an empty chunk for its end."""
+    while chunk := file.read(1 << 20):
+        yield chunk
+    yield b""
+
+
+def _read_parquet(path: Path, columns: Columns) -> pa.Table:
+    with pq.ParquetFile(path) as file:
+        return file.read(_known(file.schema_arrow.names, path, columns))
+
+
+def _read_csv(path: Path, columns: Columns, *, delimiter: str = ",") -> pa.Table:
     if not path.stat().st_size:
         raise BadInput(f"{path}: expected a header and rows, got an empty file")
+    parse_options = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     with path.open("rb") as file:
-        header = pa_csv.open_csv(
-            file, parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-        ).schema.names
+        header = pa_csv.open_csv(file, parse_options=parse_options).schema.names
+    known = _known(header, path, columns)
     return pa_csv.read_csv(
         path,
-        parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        parse_options=parse_options,
         convert_options=pa_csv.ConvertOptions(
-            column_types={name: pa.string() for name in header},  # "007" is an id, not seven
+            include_columns=known,
+            column_types={name: pa.string() for name in known},  # "007" is an id, not seven
             strings_can_be_null=True,
             null_values=[""],
         ),
     )
 
 
-def _read_jsonl(path: Path) -> pa.Table:
-    if not path.stat().st_size:
+def _read_tsv(path: Path, columns: Columns) -> pa.Table:
+    return _read_csv(path, columns, delimiter="\t")
+
+
+def _read_jsonl(path: Path, columns: Columns) -> pa.Table:
+    """Line by line: Arrow's own reader would take texts that look like dates for dates."""
+    with path.open(encoding="utf-8-sig") as file:
+        lines = [(at, _object(line, path, at)) for at, line in enumerate(file, 1) if line.strip()]
+    if not lines:
         raise BadInput(f"{path}: expected one JSON object a line, got an empty file")
-    return pa_json.read_json(path)
+    found = list(dict.fromkeys(name for _, record in lines for name in record))
+    kinds = {**columns.required, **columns.optional}
+    table = {}
+    for name in _known(found, path, columns):
+        values = [record.get(name) for _, record in lines]
+        if pa.types.is_string(kinds[name]):
+            values = [_text(v, path, at, name) for v, (at, _) in zip(values, lines, strict=True)]
+        table[name] = pa.chunked_array([pa.array(values)])
+    return pa.table(table)
+
+
+def _object(line: str, path: Path, at: int) -> dict[str, object]:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as fault:
+        raise BadInput(f"{path}: line {at}: expected a JSON object: {fault.msg}") from fault
+    if not isinstance(record, dict):
+        raise BadInput(f"{path}: line {at}: expected a JSON object, got {line.strip()!r:.40}")
+    return record
+
+
+def _text(value: object, path: Path, at: int, name: str) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadInput(f"{path}: line {at}: column `{name}`: expected text, got {value!r:.40}")
+    return str(value)  # ids are often written as numbers
 
 
 _READERS = {
-    ".parquet": lambda path: pq.read_table(path),
+    ".parquet": _read_parquet,
     ".csv": _read_csv,
-    ".tsv": lambda path: _read_csv(path, "\t"),
+    ".tsv": _read_tsv,
     ".jsonl": _read_jsonl,
 }

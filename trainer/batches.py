@@ -63,9 +63,7 @@ def make_batch(examples: Sequence[Example]) -> Batch:
         query_rows=torch.tensor(query_rows),
         item_rows=torch.tensor(item_rows),
         good=torch.tensor([float(example.good) for example in examples]),
-        log_odds=torch.tensor(
-            [unusable if e.log_odds is None else e.log_odds for e in examples]
-        ),
+        log_odds=torch.tensor([unusable if e.log_odds is None else e.log_odds for e in examples]),
         query_factors=_factors(
             query_batch.is_token[query_rows], [example.query_factors for example in examples]
         ),
@@ -95,7 +93,7 @@ def _stream(examples: Sequence[Example], seed: int) -> Iterator[Example]:
 
 def _distinct(texts: Sequence[TokenisedText]) -> tuple[list[TokenisedText], list[int]]:
     rows: dict[tuple[int, ...], int] = {}
-    distinct = []
+    distinct: list[TokenisedText] = []
     for text in texts:
         if text.ids not in rows:
             rows[text.ids] = len(distinct)

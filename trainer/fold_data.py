@@ -32,8 +32,9 @@ def read_training_data(
     found = find_data_set(data)
     parts = split(read_folds(folds), read_pairs(found.pairs, labelled=True), fold=fold)
     pooled = read_pairs(pool) if pool else ()
-    held_out = holdout(parts)
-    leaks = [p for p in pooled if held_out.holds_query(p.query) or held_out.holds_item(p.item_id)]
+    held_out = holdout(parts, queries_of=parts.validation)
+    refused = {query for query in {p.query for p in pooled} if held_out.holds_query(query)}
+    leaks = [p for p in pooled if p.query in refused or held_out.holds_item(p.item_id)]
     if leaks:
         raise BadInput(
             f"{pool}: {len(leaks)} pairs hold queries or items of the held-out part of fold "

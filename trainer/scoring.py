@@ -3,27 +3,24 @@
 The served scores come from the bundle's integer graphs; the exporter holds those to these.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 
 from relevance.domain import Item
 from relevance.records import Pair
-from trainer.examples import TextTable, tokenise_texts
-from trainer.students.precision import mixed_precision
-from trainer.recipes import Recipe
+from trainer.examples import TextLengths, TextTable, tokenise_texts
+from trainer.students.checkpoint import Checkpoint
 from trainer.students.colbert import ColBERT, mean_maxsim, similarities
 from trainer.students.embedding import embed_texts
+from trainer.students.precision import mixed_precision
 
 BATCH_PAIRS = 512
 
 
 @torch.inference_mode()
-def score_pairs(
-    student: ColBERT, pairs: Sequence[Pair], texts: TextTable
-) -> np.ndarray:
+def score_pairs(student: ColBERT, pairs: Sequence[Pair], texts: TextTable) -> np.ndarray:
     """Logits of `pairs` in float64; NaN for a pair whose query or item has no token."""
     queries = list(dict.fromkeys(pair.query for pair in pairs))
     items = list(dict.fromkeys(pair.item_id for pair in pairs))
@@ -36,7 +33,9 @@ def score_pairs(
     for start in range(0, len(pairs), BATCH_PAIRS):
         chunk = pairs[start : start + BATCH_PAIRS]
         usable = [
-            at for at, p in enumerate(chunk) if len(query_rows[p.query]) and len(item_rows[p.item_id])
+            at
+            for at, p in enumerate(chunk)
+            if len(query_rows[p.query]) and len(item_rows[p.item_id])
         ]
         if usable:
             values = _chunk_logits(
@@ -49,15 +48,13 @@ def score_pairs(
 
 
 def score_text_pairs(
-    student: ColBERT,
-    tokenizer: Tokenizer,
-    pairs: Iterable[Pair],
-    catalogue: Mapping[str, Item],
-    recipe: Recipe,
+    checkpoint: Checkpoint, pairs: Sequence[Pair], catalogue: Mapping[str, Item]
 ) -> np.ndarray:
-    """Tokenise and score `pairs`; see `score_pairs`."""
-    kept = tuple(pairs)
-    return score_pairs(student, kept, tokenise_texts(tokenizer, kept, catalogue, recipe))
+    """Tokenise and score `pairs` with a checkpoint; see `score_pairs`."""
+    card = checkpoint.card
+    lengths = TextLengths(card.query_tokens, card.item_tokens, card.item_text)
+    texts = tokenise_texts(checkpoint.tokenizer, pairs, catalogue, lengths)
+    return score_pairs(checkpoint.student, pairs, texts)
 
 
 def _chunk_logits(

@@ -18,15 +18,15 @@ from relevance.late_interaction import sigmoid
 from relevance.metrics import neg_pr_auc, roc_auc
 from relevance.records import Pair
 from trainer.batches import Batch, batches, make_batch
-from trainer.students.checkpoint import Checkpoint, StudentCard
-from trainer.examples import Example, TextTable, make_examples, tokenise_texts
+from trainer.examples import Example, TextLengths, TextTable, make_examples, tokenise_texts
 from trainer.losses.mkd import mkd_loss
 from trainer.memory import keep_freed_memory
-from trainer.students.precision import mixed_precision, seed_everything
 from trainer.recipes import Recipe
 from trainer.scoring import score_pairs
 from trainer.students.backbone import DEFAULT_BACKBONE, Backbone, read_backbone
+from trainer.students.checkpoint import Checkpoint, StudentCard
 from trainer.students.colbert import ColBERT, mean_maxsim, similarities
+from trainer.students.precision import mixed_precision, seed_everything
 from trainer.students.texts import pad
 
 START_TEXTS = 1024  # texts the projection's axes are found on
@@ -64,8 +64,9 @@ def train_student(
     seed_everything(recipe.seed)
     backbone = read_backbone(backbone_name)
     pool = data.pool if recipe.uses_teacher else ()
+    lengths = TextLengths(recipe.query_tokens, recipe.item_tokens, recipe.item_text)
     texts = tokenise_texts(
-        backbone.tokenizer, [*data.train, *data.validation, *pool], data.catalogue, recipe
+        backbone.tokenizer, [*data.train, *data.validation, *pool], data.catalogue, lengths
     )
     judgements = data.judgements if recipe.uses_teacher else {}
     human, counts = make_examples(data.train, texts, judgements)
@@ -83,8 +84,7 @@ def train_student(
 
 def start_student(backbone: Backbone, examples: Sequence[Example], recipe: Recipe) -> ColBERT:
     """A student that starts as the pretrained encoder's own MaxSim."""
-    hidden = int(backbone.encoder.config.hidden_size)
-    student = ColBERT(backbone.encoder, hidden=hidden, dim=recipe.dim).eval()
+    student = ColBERT(backbone.encoder, hidden=backbone.hidden, dim=recipe.dim).eval()
     random = np.random.default_rng(recipe.seed)
     chosen = [examples[at] for at in random.permutation(len(examples))[:START_TEXTS]]
     student.start_projection(pad([example.item_text for example in chosen]))

@@ -12,8 +12,8 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
-from trainer.students.precision import mixed_precision
 from trainer.students.backbone import Backbone
+from trainer.students.precision import mixed_precision
 from trainer.students.texts import TextBatch, pad, tokenise
 
 BATCH_TEXTS = 64
@@ -36,7 +36,7 @@ def encode_zero_shot(
 ) -> ZeroShot:
     """Encode normalised texts, cut to `length` real tokens; `what` names the progress bar."""
     tokenised = tokenise(backbone.tokenizer, texts, length=length)
-    pooled = np.zeros((len(texts), int(backbone.encoder.config.hidden_size)), np.float32)
+    pooled = np.zeros((len(texts), backbone.hidden), np.float32)
     tokens = [torch.empty(0)] * len(texts)
     order = sorted(range(len(texts)), key=lambda at: len(tokenised[at].ids))
     with tqdm(total=len(texts), desc=f"encoding {what}", unit="text") as progress:
@@ -52,9 +52,7 @@ def encode_zero_shot(
     return ZeroShot(pooled, tuple(tokens))
 
 
-def _encode(
-    encoder: Callable[..., object], batch: TextBatch
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _encode(encoder: Callable[..., object], batch: TextBatch) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean-pooled unit vectors (as sentence-transformers pools, specials in) and unit tokens."""
     with mixed_precision():
         output = encoder(input_ids=batch.ids, attention_mask=batch.attention)

@@ -1,0 +1,1 @@
+"""Refresh: a catalogue and a bundle become a published generation of item token embeddings."""

@@ -22,7 +22,9 @@ from trainer.students.colbert import (
 )
 
 
-def mkd_loss(student: ColBERT, batch: Batch, recipe: Recipe) -> tuple[torch.Tensor, Mapping[str, float]]:
+def mkd_loss(
+    student: ColBERT, batch: Batch, recipe: Recipe
+) -> tuple[torch.Tensor, Mapping[str, float]]:
     """The batch's loss and its terms by name (before their λ)."""
     query_is_token = batch.queries.is_token[batch.query_rows]
     item_is_token = batch.items.is_token[batch.item_rows]

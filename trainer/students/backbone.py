@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-import torch
 from tokenizers import Tokenizer
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from relevance.errors import BadInput
@@ -24,8 +23,13 @@ class Backbone:
     """A pretrained encoder and its tokenizer, without padding or truncation set."""
 
     name: str
-    encoder: torch.nn.Module
+    encoder: PreTrainedModel
     tokenizer: Tokenizer
+
+    @property
+    def hidden(self) -> int:
+        """Dimensions of the encoder's token vectors."""
+        return int(self.encoder.config.hidden_size)
 
 
 def read_backbone(name: str = DEFAULT_BACKBONE) -> Backbone:

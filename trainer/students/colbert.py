@@ -8,6 +8,7 @@ this differentiable form is held to it by a test. No [MASK] expansion, no query 
 import torch
 from torch import nn
 from torch.nn import functional
+from transformers import PreTrainedModel
 
 from trainer.students.texts import TextBatch
 
@@ -17,9 +18,9 @@ INITIAL_WEIGHT = 12.0  # the logit's slope over MeanMaxSim before training (desi
 class ColBERT(nn.Module):
     """Encoder, projection to `dim`, and logit = softplus(raw_weight) · MeanMaxSim + bias."""
 
-    def __init__(self, encoder: nn.Module, *, hidden: int, dim: int) -> None:
+    def __init__(self, encoder: PreTrainedModel, *, hidden: int, dim: int) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder: PreTrainedModel = encoder
         self.projection = nn.Linear(hidden, dim, bias=False)
         self.raw_weight = nn.Parameter(torch.tensor(INITIAL_WEIGHT))
         self.bias = nn.Parameter(torch.tensor(0.0))

@@ -1,0 +1,139 @@
+"""Text to token embeddings with a bundle's ONNX encoder and tokenizer.
+
+Always one text at a time, on one thread and without padding: a text's embeddings must not depend
+on its neighbours (dynamic int8 changes a row by 9e-3 in company). Quantising is not done here.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+import onnxruntime as ort
+from jaxtyping import Bool, Float32, Int64
+from tokenizers import Tokenizer
+
+from relevance.bundle import ENCODER, TOKENIZER, BundleManifest
+from relevance.errors import BadBundle
+from relevance.text import normalise
+
+OUTPUT = "token_embeddings"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOffsets:
+    """`[start, end)` of each real token in characters of the normalised text.
+
+    `truncated` says that the text had more tokens than were asked for.
+    """
+
+    offsets: tuple[tuple[int, int], ...]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEmbeddings:
+    """The real tokens of one text: unit-length vectors and where each lies in the text."""
+
+    vectors: Float32[np.ndarray, "tokens dim"]
+    offsets: tuple[tuple[int, int], ...]
+    truncated: bool
+
+
+class TokenEncoder(Protocol):
+    """Texts to token embeddings; `limit` counts real tokens, special ones come on top."""
+
+    def tokenise(self, text: str, *, limit: int) -> TokenOffsets:
+        """Where the tokens of `text` lie, without encoding it."""
+        ...
+
+    def encode(self, text: str, *, limit: int) -> TokenEmbeddings:
+        """The token embeddings of `text`; none for a text without a token."""
+        ...
+
+
+class OnnxTokenEncoder:
+    """A bundle's encoder; safe to call from several threads."""
+
+    def __init__(self, tokenizer: Tokenizer, session: ort.InferenceSession, *, dim: int) -> None:
+        self._tokenizer = tokenizer
+        self._session = session
+        self._dim = dim
+
+    @classmethod
+    def read(cls, folder: Path, manifest: BundleManifest) -> Self:
+        """Open the encoder of a verified bundle; raises `BadBundle` where it does not run."""
+        encoder = cls(
+            read_tokenizer(folder / TOKENIZER), open_session(folder / ENCODER), dim=manifest.dim
+        )
+        encoder._check(folder / ENCODER)
+        return encoder
+
+    def tokenise(self, text: str, *, limit: int) -> TokenOffsets:
+        """Where the first `limit` real tokens lie in `normalise(text)`."""
+        tokens = self._tokens(text, limit)
+        return TokenOffsets(tokens.offsets, tokens.truncated)
+
+    def encode(self, text: str, *, limit: int) -> TokenEmbeddings:
+        """The embeddings of the first `limit` real tokens of `normalise(text)`."""
+        tokens = self._tokens(text, limit)
+        if not tokens.offsets:
+            return TokenEmbeddings(np.empty((0, self._dim), np.float32), (), tokens.truncated)
+        ids = tokens.ids[None]
+        (vectors,) = self._session.run(
+            [OUTPUT], {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        )
+        return TokenEmbeddings(vectors[0][tokens.is_real], tokens.offsets, tokens.truncated)
+
+    def _tokens(self, text: str, limit: int) -> "_Tokens":
+        encoding = self._tokenizer.encode(normalise(text))
+        is_real = np.asarray(encoding.special_tokens_mask, np.int64) == 0
+        kept = ~is_real | (np.cumsum(is_real) <= limit)
+        is_real_kept = is_real & kept
+        return _Tokens(
+            ids=np.asarray(encoding.ids, np.int64)[kept],
+            is_real=is_real[kept],
+            offsets=tuple(encoding.offsets[at] for at in np.flatnonzero(is_real_kept)),
+            truncated=bool((~kept).any()),
+        )
+
+    def _check(self, path: Path) -> None:
+        try:
+            found = self.encode("a", limit=1).vectors.shape[1]
+        except Exception as fault:  # ONNX Runtime's exceptions share no narrower base
+            raise BadBundle(f"{path}: the encoder does not run: {fault}") from fault
+        if found != self._dim:
+            raise BadBundle(f"{path}: expected embeddings of {self._dim} dimensions, got {found}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """What the graph reads of one text, special tokens included; `offsets` of the real ones."""
+
+    ids: Int64[np.ndarray, " positions"]
+    is_real: Bool[np.ndarray, " positions"]
+    offsets: tuple[tuple[int, int], ...]
+    truncated: bool
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """A fast tokenizer that neither pads nor cuts; special tokens typed by a user are text."""
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as fault:  # tokenizers raises plain Exception
+        raise BadBundle(f"{path}: not readable as a fast tokenizer: {fault}") from fault
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def open_session(path: Path) -> ort.InferenceSession:
+    """An ONNX graph on one CPU thread: requests are the unit of parallelism, not operators."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as fault:  # ONNX Runtime's exceptions share no narrower base
+        raise BadBundle(f"{path}: not loadable by ONNX Runtime: {fault}") from fault

@@ -1,0 +1,47 @@
+"""`ellm explain`: ask a running service why a pair scores as it does, and print it readably."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:  # importing this module must stay cheap: every `ellm --help` does it
+    from service.schemas import ExplainReply
+
+app = typer.Typer(help="Ask a running service why a pair scores as it does.")
+
+
+@app.callback(invoke_without_command=True)
+def explain_command(
+    query: str = typer.Option(..., help="What the shopper typed."),
+    item_id: str = typer.Option(..., help="An item of the catalogue."),
+    url: str = typer.Option("http://127.0.0.1:8080", help="Where the service listens."),
+) -> None:
+    """Ask a running service why a pair scores as it does."""
+    from service.client import RelevanceClient
+
+    with RelevanceClient(url) as client:
+        reply = client.explain(query, item_id)
+    for line in readable(reply):
+        typer.echo(line)
+
+
+def readable(reply: "ExplainReply") -> list[str]:
+    """An explanation as lines of text."""
+    lines = [f"query  {reply.query}", f"item   {reply.id}: {reply.item_text}"]
+    if reply.score is None:
+        return [*lines, "score  none: the item has no text"]
+    lines += [f"score  {reply.score:.3f} {reply.label}", ""]
+    lines += [
+        f"{c.contribution:+8.3f}  {c.token} ~ {c.best.token} (cosine {c.cosine:.2f})"
+        for c in reply.contributions
+    ]
+    lines += [f"{reply.bias:+8.3f}  bias", f"{reply.logit:+8.3f}  logit", ""]
+    return lines + _teacher_lines(reply)
+
+
+def _teacher_lines(reply: "ExplainReply") -> list[str]:
+    teacher = reply.teacher
+    if teacher.score is None:
+        return ["teacher  unavailable"]
+    thought = (reply.chain_of_thought or "").splitlines()
+    return [f"teacher  {teacher.judge}: {teacher.score:.3f} {teacher.label}", *thought]

@@ -1,0 +1,56 @@
+"""Replies on the wire: orjson bytes, and one envelope for everything that went wrong.
+
+    {"error": {"message", "type", "code", "param"}}
+
+`code` is stable and meant for programs, `message` for people, `param` names the field at fault.
+"""
+
+from typing import Any
+
+import orjson
+from fastapi.responses import Response
+from pydantic import ValidationError
+
+from relevance.errors import BadInput
+
+JSON = "application/json"
+CLOSE = {"connection": "close"}  # with 413: the rest of the body is not read
+TYPE_OF_STATUS = {404: "not_found_error", 413: "request_too_large", 503: "unavailable_error"}
+
+
+class Refused(BadInput):
+    """A request that cannot be answered, with what the client is told about it."""
+
+    def __init__(self, status: int, code: str, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.param = param
+
+
+def json_reply(content: Any, *, status: int = 200) -> Response:
+    """Plain dicts and lists as JSON; floats keep every bit."""
+    return Response(orjson.dumps(content), status, media_type=JSON)
+
+
+def error_reply(
+    status: int,
+    code: str,
+    message: str,
+    *,
+    param: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """The error envelope."""
+    kind = TYPE_OF_STATUS.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    error = {"message": message, "type": kind, "code": code, "param": param}
+    return Response(orjson.dumps({"error": error}), status, headers, JSON)
+
+
+def refusal_of(fault: ValidationError) -> Refused:
+    """What to tell a client whose body pydantic refused: the first fault and where it is."""
+    first = fault.errors(include_url=False, include_input=False, include_context=False)[0]
+    if first["type"] == "json_invalid":
+        return Refused(400, "invalid_json", first["msg"])
+    where = ".".join(map(str, first["loc"])) or None
+    return Refused(422, "invalid_request", first["msg"], param=where)

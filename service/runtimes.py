@@ -1,0 +1,31 @@
+"""Refuses an environment where two distributions own the module `onnxruntime`.
+
+pip installs both without a word, and which one answers depends on their order.
+"""
+
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+
+from relevance.errors import Unavailable
+
+RIVALS = ("onnxruntime", "onnxruntime-gpu")
+
+
+def is_installed(distribution: str) -> bool:
+    """Whether a distribution is installed here."""
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def check_runtimes(installed: Callable[[str], bool] = is_installed) -> None:
+    """Raise `Unavailable` with the repair command where both runtimes are installed."""
+    if all(installed(distribution) for distribution in RIVALS):
+        names = " ".join(RIVALS)
+        raise Unavailable(
+            f"expected one of {names}, got both: they overwrite each other's files\n"
+            f"hint: pip uninstall -y {names} && pip install 'ellm-mkd[service]'"
+            "   (or [service-gpu])"
+        )

@@ -1,0 +1,201 @@
+"""Mines a lexicon from a catalogue: what this shop's words mean, counted from its own fields.
+
+No label is read, and no item of the outer test fold: the caller leaves those out, so that nothing
+here can know them. General English comes from `vocabularies.toml`.
+"""
+
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+
+from relevance.aspects import OTHER
+from relevance.domain import Item
+from relevance.errors import BadInput
+from teacher.online.departments import department_of
+from teacher.online.item_reading import all_stems, attribute_value
+from teacher.online.lexicon import Department, Lexicon, Terms, Unit
+from teacher.online.phrases import Phrases
+from teacher.online.readings import Mention
+from teacher.online.terms import TermFinder
+from teacher.online.words import stem, stems, words
+
+VOCABULARIES = Path(__file__).with_name("vocabularies.toml")
+_WORDS_OF_A_DEPARTMENT = 400
+_FEWEST = 2  # what one item alone says is no vocabulary
+_FEWEST_PRODUCTS = 3
+_LONGEST_TERM = 4  # words
+_PURITY = 0.5  # share of a name's items that must carry it in the field, else it is a plain word
+_MOST_VALUES = 0.5  # distinct values per item; an attribute every item words anew is no vocabulary
+
+
+def mine_lexicon(items: Sequence[Item], *, vocabularies: Path = VOCABULARIES) -> Lexicon:
+    """The lexicon of a catalogue."""
+    if not items:
+        raise BadInput("mining a lexicon: expected at least one item, got none")
+    known = tomllib.loads(vocabularies.read_text(encoding="utf-8"))
+    curated = {aspect: _forms(values) for aspect, values in known["terms"].items()}
+    small_words = {name: _stemmed(listed) for name, listed in known["words"].items()}
+    attributes = {_key(n): aspect for aspect, names in known["attributes"].items() for n in names}
+    frequencies = Counter(chain.from_iterable(all_stems(item) for item in items))
+    phrases = Phrases({}, small_words)
+    heads = _heads(items, phrases)
+    mined = [
+        ("brand", _named(_pure((i.brand for i in items), frequencies, items, fewest=1))),
+        ("color", _named(_pure((i.color for i in items), frequencies, items, fewest=_FEWEST))),
+        *_attribute_values(items, attributes),
+        ("product", _named(_products(items, phrases))),
+    ]
+    return Lexicon(
+        documents=len(items),
+        document_frequencies={w: n for w, n in sorted(frequencies.items()) if n >= _FEWEST},
+        terms=_joined(curated, mined, barred=frozenset(small_words["stop"])),
+        field_terms={aspect: _forms(values) for aspect, values in known["field_terms"].items()},
+        heads=heads,
+        departments=_departments(items),
+        units={name: _unit(unit) for name, unit in known["units"].items()},
+        attributes=attributes,
+        words=small_words,
+    )
+
+
+def _pure(
+    fields: Iterable[str], frequencies: Mapping[str, int], items: Sequence[Item], *, fewest: int
+) -> set[str]:
+    """The field's values that are names: where the shop says them, it mostly means the field.
+
+    A brand called "Touch" is left out in a shop full of touch screens.
+    """
+    carried = Counter(key for field in fields if (key := _key(field)))
+    finder = TermFinder({"name": {key: key for key in carried}})
+    spoken = Counter(
+        mention.value
+        for item in items
+        for mention in {m.value: m for m in _mentions(finder, item)}.values()
+    )
+    return {
+        name
+        for name, n in carried.items()
+        if n >= fewest and _is_term(name) and n >= _PURITY * _said(name, frequencies, spoken)
+    }
+
+
+def _said(name: str, frequencies: Mapping[str, int], spoken: Mapping[str, int]) -> int:
+    """Items that say a name: of one word anywhere, of several in the title."""
+    return spoken[name] if " " in name else frequencies.get(name, 0)
+
+
+def _mentions(finder: TermFinder, item: Item) -> list[Mention]:
+    return finder.find(item.title, words(item.title))
+
+
+def _products(items: Sequence[Item], phrases: Phrases) -> set[str]:
+    """What categories are called, and how titles' leading phrases commonly end."""
+    leaves = Counter(
+        key
+        for item in items
+        for name in item.category_path.split(">")[-1].replace(" and ", "&").split("&")
+        for part in name.split(",")
+        if (key := _key(part))
+    )
+    endings = Counter(
+        ending for item in items for ending in _endings(phrases.leading_stems(item.title))
+    )
+    common = {leaf for leaf, n in leaves.items() if n >= _FEWEST}
+    common |= {ending for ending, n in endings.items() if n >= _FEWEST_PRODUCTS}
+    return {product for product in common if _is_term(product)}
+
+
+def _endings(phrase: Sequence[str]) -> Iterator[str]:
+    """The last two words as one product; single ones are recognised as heads anyway."""
+    if len(phrase) > 1:
+        yield " ".join(phrase[-2:])
+
+
+def _heads(items: Sequence[Item], phrases: Phrases) -> dict[str, float]:
+    titles = Counter(s for item in items for s in set(stems(item.title)))
+    ends = Counter(phrase[-1] for item in items if (phrase := phrases.leading_stems(item.title)))
+    return {s: round(n / titles[s], 4) for s, n in sorted(ends.items()) if n >= _FEWEST}
+
+
+def _attribute_values(
+    items: Sequence[Item], attributes: Mapping[str, str]
+) -> list[tuple[str, dict[str, str]]]:
+    """Each attribute's repeated values, under the aspect its name speaks to."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for item in items:
+        for name, value in item.attributes:
+            counts[_key(name)][_key(value)] += 1
+    found = []
+    for name, values in sorted(counts.items()):
+        aspect = attributes.get(name, OTHER)
+        if len(values) <= _MOST_VALUES * values.total():
+            common = sorted(v for v, n in values.items() if n >= _FEWEST and _is_term(v))
+            found.append((aspect, {v: attribute_value(name, aspect, v) for v in common}))
+    return found
+
+
+def _departments(items: Sequence[Item]) -> dict[str, Department]:
+    sizes: Counter[str] = Counter()
+    used: dict[str, Counter[str]] = defaultdict(Counter)
+    for item in items:
+        if name := department_of(item.category_path):
+            sizes[name] += 1
+            used[name].update(set(stems(f"{item.title} {item.category_path}")))
+    return {
+        name: Department(size, dict(used[name].most_common(_WORDS_OF_A_DEPARTMENT)))
+        for name, size in sorted(sizes.items())
+    }
+
+
+def _joined(
+    curated: Terms, mined: Iterable[tuple[str, Mapping[str, str]]], *, barred: frozenset[str]
+) -> dict[str, dict[str, str]]:
+    """Curated terms, then mined ones that no earlier source has claimed.
+
+    But for brands, a term that holds a curated word is left out: "black white" is two colours.
+    """
+    terms = {aspect: dict(forms) for aspect, forms in curated.items()}
+    known = frozenset(form for forms in curated.values() for form in forms)
+    claimed = known | barred
+    for aspect, forms in mined:
+        new = {
+            form: value
+            for form, value in forms.items()
+            if form not in claimed and (aspect == "brand" or known.isdisjoint(form.split()))
+        }
+        claimed |= new.keys()
+        terms.setdefault(aspect, {}).update(new)
+    return terms
+
+
+def _named(forms: Iterable[str]) -> dict[str, str]:
+    """Terms that are their own values."""
+    return {form: form for form in sorted(forms)}
+
+
+def _is_term(key: str) -> bool:
+    """Whether a value can be recognised in running text: short, and more than a number or letter."""
+    parts = key.split()
+    return 0 < len(parts) <= _LONGEST_TERM and any(len(p) > 2 and p.isalpha() for p in parts)
+
+
+def _forms(values: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    return {_key(form): value for value, forms in values.items() for form in forms}
+
+
+def _key(text: str) -> str:
+    return " ".join(stems(text))
+
+
+def _stemmed(listed: Sequence[str]) -> tuple[str, ...]:
+    """Single words are compared by stem; phrases are split where they are used."""
+    return tuple(word if " " in word else stem(word) for word in listed)
+
+
+def _unit(unit: Mapping[str, object]) -> Unit:
+    forms = unit["forms"]
+    assert isinstance(forms, list)
+    factors = {name: float(str(factor)) for name, factor in unit.items() if name != "forms"}
+    return Unit(tuple(forms), factors)

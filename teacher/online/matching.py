@@ -1,0 +1,258 @@
+"""Holds what a query asks against what an item offers: findings with verdicts and their places.
+
+One small rule an aspect, in a table. How much a verdict weighs is not decided here.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from relevance.aspects import OTHER, aspect_names
+from relevance.domain import AspectFinding, EvidenceSpan, Label, Relevance, Side, Verdict
+from teacher.online.quantities import Quantity
+from teacher.online.readings import EXCLUSIVE, ItemReading, Mention, QueryReading, Span
+
+_ANY_VALUE = frozenset({"multicolour", "unisex"})  # offered to everyone who asks
+_CONFIDENT = 0.8  # probability from which a query's department is spoken of; a guess
+_UNLIKELY = 0.02  # and below which the item's own department contradicts it
+
+
+@dataclass(frozen=True, slots=True)
+class Grounded:
+    """A finding with the places in query and title it speaks of."""
+
+    finding: AspectFinding
+    query_spans: tuple[Span, ...]
+    title_spans: tuple[Span, ...] = ()
+
+
+def match(query: QueryReading, item: ItemReading) -> tuple[Grounded, ...]:
+    """Everything found, in the aspects' canonical order, within an aspect in query order."""
+    found = [*_from_asks(query, item), *_quantities(query, item), *_absences(query, item)]
+    found += [*_main_or_accessory(query, item), *_department(query, item)]
+    return tuple(sorted(found, key=lambda g: (_ORDER[g.finding.aspect], g.query_spans)))
+
+
+def evidence(grounded: Sequence[Grounded], label: Label) -> tuple[EvidenceSpan, ...]:
+    """The spans that speak for or against the pair (design: a silent title counts on Bad pairs).
+
+    Where the item is silent, the query's words are evidence against a Bad pair and none on a Good
+    one; the title gets none.
+    """
+    spans = []
+    for one in grounded:
+        verdict, aspect = one.finding.verdict, one.finding.aspect
+        if verdict is Verdict.MISSING and label is Label.GOOD:
+            continue
+        speaks = Relevance.RELEVANT if verdict is Verdict.MATCH else Relevance.IRRELEVANT
+        spans += [EvidenceSpan(Side.QUERY, *span, speaks, aspect) for span in one.query_spans]
+        spans += [EvidenceSpan(Side.TITLE, *span, speaks, aspect) for span in one.title_spans]
+    return tuple(dict.fromkeys(spans))
+
+
+def _from_asks(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
+    """Asks of one exclusive aspect are alternatives (tan or brown): one finding for all."""
+    together: dict[str, list[Mention]] = defaultdict(list)
+    for ask in query.asks:
+        if ask.aspect in EXCLUSIVE:
+            together[ask.aspect].append(ask)
+        else:
+            yield _RULES.get(ask.aspect, _open_value)(ask, item)
+    for asks in together.values():
+        yield _exclusive(asks, item)
+
+
+def _exclusive(asks: Sequence[Mention], item: ItemReading) -> Grounded:
+    """Match if any value is offered or hinted at; mismatch if only others are offered."""
+    aspect, values = asks[0].aspect, {ask.value for ask in asks}
+    offers = item.offers.get(aspect, ())
+    same = [offer for offer in offers if offer.value in values or offer.value in _ANY_VALUE]
+    if same:
+        return _grounded(asks, Verdict.MATCH, same)
+    if any((aspect, value) in item.hints for value in values):
+        return _grounded(asks, Verdict.MATCH, [_told(asks[0])])
+    return _grounded(asks, Verdict.MISMATCH if offers else Verdict.MISSING, offers)
+
+
+def _open_value(ask: Mention, item: ItemReading) -> Grounded:
+    """A value that can stand beside others, unless it names its group or attribute."""
+    offers = item.offers.get(ask.aspect, ())
+    same = [offer for offer in offers if offer.value == ask.value]
+    if same:
+        return _grounded([ask], Verdict.MATCH, same)
+    form = ask.value.rpartition("=")[2]
+    if places := _title_spans(item, form):
+        return _grounded([ask], Verdict.MATCH, [_title_mention(item, ask, s) for s in places])
+    if (ask.aspect, ask.value) in item.hints or _says(item.text, form):
+        return _grounded([ask], Verdict.MATCH, [_told(ask)])
+    rivals = [offer for offer in offers if _same_group(ask.value, offer.value)]
+    return _grounded([ask], Verdict.MISMATCH if rivals else Verdict.MISSING, rivals)
+
+
+def _brand(ask: Mention, item: ItemReading) -> Grounded:
+    if item.brand and _same_name(ask.value, item.brand.value):
+        places = [_title_mention(item, ask, span) for span in _title_spans(item, ask.value)]
+        return _grounded([ask], Verdict.MATCH, places or [item.brand])
+    places = [_title_mention(item, ask, span) for span in _title_spans(item, ask.value)]
+    if places and item.companions.isdisjoint(ask.value.split()):
+        return _grounded([ask], Verdict.MATCH, places)
+    return _grounded([ask], Verdict.MISMATCH if item.brand else Verdict.MISSING, _list(item.brand))
+
+
+def _product(ask: Mention, item: ItemReading) -> Grounded:
+    """The head decides; what the item is instead is known from its own head or category."""
+    head = ask.value.split()[-1]
+    places = _title_spans(item, ask.value) or _title_spans(item, head)
+    if places or ask.value.replace(" ", "") in item.positions:
+        return _grounded([ask], Verdict.MATCH, [_title_mention(item, ask, s) for s in places] or [_told(ask)])
+    if head in item.fields:
+        return _grounded([ask], Verdict.MATCH, [_told(ask)])
+    if head in item.text or item.product is None:
+        return _grounded([ask], Verdict.MISSING, [])
+    return _grounded([ask], Verdict.MISMATCH, [item.product])
+
+
+def _model_number(ask: Mention, item: ItemReading) -> Grounded:
+    """The number itself, or another number after the same name ("airpods 3" for "airpods 2")."""
+    if places := _title_spans(item, ask.value):
+        return _grounded([ask], Verdict.MATCH, [_title_mention(item, ask, s) for s in places])
+    series, _, number = ask.value.rpartition(" ")
+    rivals = [_word_mention(item, at + 1) for at in item.positions.get(series, ()) if _digits(item, at + 1)]
+    if rivals:
+        return _grounded([ask], Verdict.MISMATCH, rivals)
+    if number in item.positions:
+        spans = [(item.words[at].start, item.words[at].end) for at in item.positions[number]]
+        return _grounded([ask], Verdict.MATCH, [_title_mention(item, ask, s) for s in spans])
+    said = number in item.text
+    return _grounded([ask], Verdict.MATCH if said else Verdict.MISSING, [_told(ask)])
+
+
+def _quantities(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
+    for asked in query.quantities:
+        aspect = "set_or_single" if "count" in asked.amounts else OTHER
+        ask = Mention(aspect, "", asked.text, (asked.start, asked.end))
+        comparable = [q for q in item.quantities if asked.comparable(q)]
+        same = [q for q in comparable if asked.equals(q)]
+        hidden = [q for q in item.field_quantities if asked.equals(q)]
+        if same:
+            yield _grounded([ask], Verdict.MATCH, [_measured(ask, q) for q in same])
+        elif hidden:
+            yield _grounded([ask], Verdict.MATCH, [Mention(aspect, "", hidden[0].text)])
+        elif comparable:
+            yield _grounded([ask], Verdict.MISMATCH, [_measured(ask, q) for q in comparable])
+        else:
+            yield _grounded([ask], Verdict.MISSING, [])
+
+
+def _absences(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
+    """What must not be there: said to be absent, said to be there, or not spoken of."""
+    for ask in query.absent:
+        words = ask.value.split()
+        if words[-1] in item.absent:
+            yield _grounded([ask], Verdict.MATCH, [_told(ask)])
+        elif places := _title_spans(item, ask.value):
+            yield _grounded([ask], Verdict.MISMATCH, [_title_mention(item, ask, s) for s in places])
+        else:
+            yield _grounded([ask], Verdict.MISSING, [])
+
+
+def _main_or_accessory(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
+    """An accessory for the thing is not the thing: its head stands only after "for"."""
+    head = query.head
+    if head is None or query.asks_accessory or item.companion_span is None:
+        return
+    start, end = item.companion_span
+    places = [item.words[at] for at in item.positions.get(head.stem, ())]
+    if places and head.stem in item.companions and all(word.start >= start for word in places):
+        ask = Mention("main_or_accessory", "", "main item", (head.start, head.end))
+        offer = Mention("main_or_accessory", "", item.title[start:end], (start, end))
+        yield _grounded([ask], Verdict.MISMATCH, [offer])
+
+
+def _department(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
+    """Where the shop keeps such things, told only when the query leaves little doubt."""
+    if not query.departments or not item.department or query.head is None:
+        return
+    likely = max(query.departments, key=query.departments.__getitem__)
+    if query.departments[likely] < _CONFIDENT:
+        return
+    ask = Mention("category", "", likely, (query.head.start, query.head.end))
+    offer = Mention("category", "", item.department)
+    if item.department == likely:
+        yield _grounded([ask], Verdict.MATCH, [offer])
+    elif query.departments.get(item.department, 0.0) < _UNLIKELY:
+        yield _grounded([ask], Verdict.MISMATCH, [offer])
+
+
+def _grounded(
+    asks: Sequence[Mention], verdict: Verdict, offers: Sequence[Mention]
+) -> Grounded:
+    """One finding for `asks`; the first offer is shown, all that stand in the title are marked."""
+    asked = ", ".join(dict.fromkeys(ask.text for ask in asks))
+    offered = offers[0].text if offers and verdict is not Verdict.MISSING else None
+    return Grounded(
+        AspectFinding(asks[0].aspect, asked, offered, verdict),
+        tuple(dict.fromkeys(ask.span for ask in asks if ask.span)),
+        tuple(dict.fromkeys(offer.span for offer in offers if offer.span)),
+    )
+
+
+def _title_spans(item: ItemReading, value: str) -> list[Span]:
+    """Where the words of a value stand side by side in the title."""
+    parts = value.split()
+    spans = []
+    for at in item.positions.get(parts[0], ()) if parts else ():
+        named = item.words[at : at + len(parts)]
+        if [word.stem for word in named] == parts:
+            spans.append((named[0].start, named[-1].end))
+    return spans
+
+
+def _title_mention(item: ItemReading, ask: Mention, span: Span) -> Mention:
+    return Mention(ask.aspect, ask.value, item.title[slice(*span)], span)
+
+
+def _told(ask: Mention) -> Mention:
+    """The ask's own words as an offer, where the item says them outside its title."""
+    return Mention(ask.aspect, ask.value, ask.text)
+
+
+def _word_mention(item: ItemReading, at: int) -> Mention:
+    word = item.words[at]
+    span = (word.start, word.end)
+    return Mention("model_number", word.stem, item.title[slice(*span)], span)
+
+
+def _digits(item: ItemReading, at: int) -> bool:
+    return at < len(item.words) and item.words[at].stem.isdigit()
+
+
+def _measured(ask: Mention, quantity: Quantity) -> Mention:
+    return Mention(ask.aspect, "", quantity.text, (quantity.start, quantity.end))
+
+
+def _says(stems_said: frozenset[str], value: str) -> bool:
+    return all(part in stems_said for part in value.split())
+
+
+def _same_group(first: str, second: str) -> bool:
+    return "=" in first and first.partition("=")[0] == second.partition("=")[0]
+
+
+def _same_name(asked: str, brand: str) -> bool:
+    """Equal but for blanks, or one name inside the other ("Michael Michael Kors")."""
+    if asked.replace(" ", "") == brand.replace(" ", ""):
+        return True
+    return set(asked.split()) <= set(brand.split())
+
+
+def _list(mention: Mention | None) -> list[Mention]:
+    return [] if mention is None else [mention]
+
+
+_RULES: Mapping[str, Callable[[Mention, ItemReading], Grounded]] = {
+    "brand": _brand,
+    "product": _product,
+    "model_number": _model_number,
+}
+_ORDER = {name: at for at, name in enumerate(aspect_names())}

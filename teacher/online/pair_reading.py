@@ -1,0 +1,49 @@
+"""Reads whole pairs: query and item each once while remembered, then findings and features.
+
+Fitting and judging both come here, so that a judge sees the very features it was fitted on.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float
+
+from relevance.domain import Item
+from teacher.online.departments import DepartmentModel
+from teacher.online.features import Similarities, features
+from teacher.online.item_reading import ItemReader
+from teacher.online.lexicon import Lexicon
+from teacher.online.matching import Grounded, match
+from teacher.online.query_reading import QueryReader
+from teacher.online.readings import ItemReading, QueryReading
+
+_QUERIES_KEPT = 4096  # readings of recent queries
+_ITEMS_KEPT = 16384  # and of recent items, tens of kB each
+
+
+@dataclass(frozen=True, slots=True)
+class PairReading:
+    """A pair as the judge sees it: what was found, and its features."""
+
+    query: QueryReading
+    item: ItemReading
+    grounded: tuple[Grounded, ...]
+    features: Float[np.ndarray, " features"]
+
+
+class PairReader:
+    """Reads pairs with one lexicon; every query and item is read once while it is remembered."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self._departments = DepartmentModel(lexicon.departments)
+        self._read_query = lru_cache(maxsize=_QUERIES_KEPT)(QueryReader(lexicon).read)
+        self._read_item = lru_cache(maxsize=_ITEMS_KEPT)(ItemReader(lexicon).read)
+
+    def read(self, query: str, item: Item, similarities: Similarities | None = None) -> PairReading:
+        """The pair's findings and features."""
+        asked, offered = self._read_query(query), self._read_item(item)
+        grounded = match(asked, offered)
+        affinity = self._departments.affinity(asked.weights, offered.department)
+        vector = features(asked, offered, grounded, affinity, similarities)
+        return PairReading(asked, offered, grounded, vector)

@@ -1,0 +1,92 @@
+"""Finds what a query or title is about: its head noun, and what an accessory goes with.
+
+A rule of English shop language: the leading noun phrase ends before the first preposition or
+delimiter, and its last word that usually ends such phrases is the head.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+from teacher.online.readings import Mention, Span
+from teacher.online.words import Word, stems, words
+
+_DELIMITER = re.compile(r"\s[-–—|:]\s|[,;|(\[]")
+_HEADLIKE = 0.1  # share of its titles in which a word must end the leading phrase; a guess
+_COMPANIONS = 12  # words after "compatible with" that name what the item goes with
+_PERSONAL = frozenset({"gender", "age", "season"})
+
+
+class Phrases:
+    """Finds phrases by how the catalogue uses words."""
+
+    def __init__(self, heads: Mapping[str, float], small_words: Mapping[str, tuple[str, ...]]) -> None:
+        self._heads = heads
+        self._stop = frozenset(small_words["stop"])
+        self._prepositions = frozenset(small_words["prepositions"])
+        self._belongs_to = [tuple(stems(form)) for form in small_words["belongs_to"]]
+
+    def leading(self, text: str, said: Sequence[Word]) -> int:
+        """How many words the leading noun phrase has; at least one where there are words."""
+        first_cut = next((m.start() for m in _DELIMITER.finditer(text) if m.start() > 2), len(text))
+        for at, word in enumerate(said):
+            cut = word.start >= first_cut or word.stem in self._prepositions
+            if cut and any(w.stem not in self._stop for w in said[:at]):
+                return at
+        return len(said)
+
+    def leading_stems(self, text: str) -> list[str]:
+        """The stems of the leading noun phrase, without stop words and numbers."""
+        said = words(text)
+        leading = (word.stem for word in said[: self.leading(text, said)])
+        return [stem for stem in leading if stem not in self._stop and not stem.isdigit()]
+
+    def product(
+        self, text: str, said: Sequence[Word], mentions: Sequence[Mention], taken: AbstractSet[int]
+    ) -> tuple[Mention | None, Word | None]:
+        """The product named by the leading phrase, and its head; None where nothing is left."""
+        head = self._head(said[: self.leading(text, said)], mentions, taken)
+        head = head or self._head(said, mentions, taken)
+        if head is None:
+            return None, None
+        covering = (m for m in mentions if m.aspect == "product" and _covers(m.span, head))
+        named = next(covering, None)
+        span = (head.start, head.end)
+        return named or Mention("product", head.stem, text[slice(*span)], span), head
+
+    def companions(
+        self, said: Sequence[Word], mentions: Sequence[Mention]
+    ) -> tuple[frozenset[str], Span | None]:
+        """The stems after "for" or "compatible with", and where that phrase stands.
+
+        Whom or when something is for ("for women", "for winter") is not what it goes with.
+        """
+        personal = {m.span[0] for m in mentions if m.span and m.aspect in _PERSONAL}
+        for at in range(len(said)):
+            for form in self._belongs_to:
+                after = at + len(form)
+                if at and tuple(w.stem for w in said[at:after]) == form and after < len(said):
+                    if said[after].start in personal:
+                        break
+                    named = said[after : after + _COMPANIONS]
+                    return frozenset(w.stem for w in named), (said[at].start, said[after].end)
+        return frozenset(), None
+
+    def _head(
+        self, said: Sequence[Word], mentions: Sequence[Mention], taken: AbstractSet[int]
+    ) -> Word | None:
+        spoken_for = [m.span for m in mentions if m.aspect != "product"]
+        nouns = [
+            word
+            for at, word in enumerate(said)
+            if at not in taken
+            and word.stem not in self._stop
+            and not word.stem.isdigit()
+            and not any(_covers(span, word) for span in spoken_for)
+        ]
+        usual = [word for word in nouns if self._heads.get(word.stem, 0) >= _HEADLIKE]
+        return (usual or nouns or [None])[-1]
+
+
+def _covers(span: Span | None, word: Word) -> bool:
+    return span is not None and span[0] <= word.start and word.end <= span[1]

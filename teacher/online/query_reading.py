@@ -1,0 +1,118 @@
+"""Reads a query: what it asks for, what must not be there, what is measured.
+
+Whether an item fits is `matching.py`'s business.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+
+from relevance.aspects import OTHER
+from relevance.text import normalise
+from teacher.online.departments import DepartmentModel
+from teacher.online.lexicon import Lexicon
+from teacher.online.negation import Negations
+from teacher.online.phrases import Phrases
+from teacher.online.quantities import Quantity, QuantityFinder
+from teacher.online.readings import Mention, QueryReading, Span
+from teacher.online.spelling import Speller
+from teacher.online.terms import TermFinder
+from teacher.online.words import Word, words
+
+
+class QueryReader:
+    """Reads queries with one lexicon; knows nothing of any item."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self._idf = lexicon.idf
+        self._stop = frozenset(lexicon.words["stop"])
+        self._accessory = frozenset(lexicon.words["accessory"])
+        self._terms = TermFinder(lexicon.terms)
+        self._quantities = QuantityFinder(lexicon.units)
+        self._negations = Negations(lexicon.words)
+        self._phrases = Phrases(lexicon.heads, lexicon.words)
+        self._departments = DepartmentModel(lexicon.departments)
+        known = {part for forms in lexicon.terms.values() for form in forms for part in form.split()}
+        self._speller = Speller(lexicon.document_frequencies, frozenset(known))
+
+    def read(self, query: str) -> QueryReading:
+        """Everything `query` asks for."""
+        text = normalise(query)
+        said = tuple(self._speller.corrected(word) for word in words(text))
+        quantities = self._quantities.find(text)
+        scopes = self._negations.scopes(said)
+        negated = frozenset(at for scope in scopes for at in scope)
+        taken = negated | {at for at, w in enumerate(said) if _inside(w, quantities)}
+        mentions = self._terms.find(text, said, skip=taken)
+        product, head = self._phrases.product(text, said, mentions, taken)
+        asks = [m for m in mentions if m.aspect != "product"] + ([product] if product else [])
+        asks += _model_numbers(text, said, taken, asks)
+        asks += self._residual(text, said, taken, asks)
+        content = {
+            word.stem: self._idf(word.stem)
+            for at, word in enumerate(said)
+            if at not in negated and word.stem not in self._stop
+        }
+        return QueryReading(
+            text=text,
+            words=said,
+            asks=tuple(sorted(asks, key=_place)),
+            quantities=quantities,
+            absent=tuple(self._absent(text, said, scope) for scope in scopes),
+            head=head,
+            asks_accessory=any(word.stem in self._accessory for word in said),
+            weights=content,
+            departments=self._departments.posterior(content),
+        )
+
+    def _absent(self, text: str, said: Sequence[Word], scope: range) -> Mention:
+        """What a negation is about, worded with the negation, compared without it."""
+        span = (said[scope.start].start, said[scope.stop - 1].end)
+        value = " ".join(word.stem for word in self._negations.negated(said, scope))
+        return Mention(OTHER, value, text[slice(*span)], span)
+
+    def _residual(
+        self, text: str, said: Sequence[Word], taken: AbstractSet[int], asks: Iterable[Mention]
+    ) -> Iterator[Mention]:
+        """The content words that no lexicon knows: asked for as they stand."""
+        spans = [ask.span for ask in asks if ask.span]
+        for at, word in enumerate(said):
+            free = at not in taken and word.stem not in self._stop
+            if free and not any(start <= word.start < end for start, end in spans):
+                yield _word_mention(text, word)
+
+
+def _model_numbers(
+    text: str, said: Sequence[Word], taken: AbstractSet[int], asks: Sequence[Mention]
+) -> list[Mention]:
+    """Words of letters and digits (wh1000), and numbers after a name (airpods 2)."""
+    spans = [ask.span for ask in asks if ask.span and ask.aspect not in ("product", "brand")]
+    found = []
+    for at, word in enumerate(said):
+        if at in taken or any(start <= word.start < end for start, end in spans):
+            continue
+        if word.stem.isdigit() and at and said[at - 1].stem.isalpha() and at - 1 not in taken:
+            series = f"{said[at - 1].stem} {word.stem}"
+            found.append(Mention("model_number", series, *_cut(text, (word.start, word.end))))
+        elif _mixed(word.stem):
+            found.append(Mention("model_number", word.stem, *_cut(text, (word.start, word.end))))
+    return found
+
+
+def _mixed(stem: str) -> bool:
+    return any(c.isdigit() for c in stem) and any(c.isalpha() for c in stem)
+
+
+def _word_mention(text: str, word: Word) -> Mention:
+    return Mention(OTHER, word.stem, *_cut(text, (word.start, word.end)))
+
+
+def _cut(text: str, span: Span) -> tuple[str, Span]:
+    return text[slice(*span)], span
+
+
+def _inside(word: Word, quantities: Iterable[Quantity]) -> bool:
+    return any(q.start < word.end and word.start < q.end for q in quantities)
+
+
+def _place(mention: Mention) -> Span:
+    return mention.span or (0, 0)

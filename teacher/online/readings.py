@@ -1,0 +1,73 @@
+"""What was read in a query and in an item: the values that matching and features work on.
+
+No reading is done here, see `extraction.py`. Spans are characters of the normalised query or
+title; what stands in another field has no span.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from teacher.online.quantities import Quantity
+from teacher.online.words import Word
+
+Span = tuple[int, int]
+EXCLUSIVE = frozenset({"color", "material", "gender", "age", "season"})  # one value denies others
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A value of an aspect, as written (`text`) and as compared (`value`)."""
+
+    aspect: str
+    value: str
+    text: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryReading:
+    """Everything the query asks for.
+
+    `asks` are in query order and never overlap `absent` (what must not be there). `weights` are
+    the idf of its distinct content words, `head` the word that says what the thing is.
+    `departments` is the probability of every category node given the query's words.
+    """
+
+    text: str
+    words: tuple[Word, ...]
+    asks: tuple[Mention, ...]
+    quantities: tuple[Quantity, ...]
+    absent: tuple[Mention, ...]
+    head: Word | None
+    asks_accessory: bool
+    weights: Mapping[str, float]
+    departments: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemReading:
+    """Everything the item offers.
+
+    `positions` are the places of each stem among the title's words; `fields` the stems of brand,
+    colour, category and attributes; `text` those of every field. `offers` come from title and
+    those short fields, `hints` from bullets and description, which mention much in passing.
+    `companions` are title words that name what the item goes with ("case for iphone").
+    """
+
+    item_id: str
+    title: str
+    words: tuple[Word, ...]
+    positions: Mapping[str, tuple[int, ...]]
+    fields: frozenset[str]
+    text: frozenset[str]
+    offers: Mapping[str, tuple[Mention, ...]]
+    hints: frozenset[tuple[str, str]]
+    attributes: Mapping[str, Mention]
+    quantities: tuple[Quantity, ...]
+    field_quantities: tuple[Quantity, ...]
+    absent: frozenset[str]
+    brand: Mention | None
+    product: Mention | None
+    companions: frozenset[str]
+    companion_span: Span | None
+    department: str

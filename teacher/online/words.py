@@ -1,0 +1,72 @@
+"""Words of a text with their place in it, and the stems they are compared by.
+
+English only, and light: plural and possessive endings go, nothing else. Lexicons and matching
+both come here, so that they agree on what a word is.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from relevance.text import fold
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|&")
+_APOSTROPHES = str.maketrans("", "", "'’")
+_KEEP_S = ("ss", "us", "is", "as", "os")
+_SIBILANTS = ("sses", "shes", "ches", "xes", "zes")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word; `[start, end)` are characters of the text it stands in."""
+
+    stem: str
+    start: int
+    end: int
+
+
+def words(text: str) -> tuple[Word, ...]:
+    """The words of a normalised text, in order.
+
+    >>> [word.stem for word in words("Women's T-Shirts & 24oz Glasses")]
+    ['women', 't', 'shirt', '&', '24oz', 'glass']
+    """
+    folded = fold(text)
+    if len(folded.text) == len(text):  # nearly always: folding kept every offset
+        return tuple(Word(stem(m[0]), m.start(), m.end()) for m in _WORD.finditer(folded.text))
+    return tuple(
+        Word(stem(m[0]), *folded.original_span(m.start(), m.end()))
+        for m in _WORD.finditer(folded.text)
+    )
+
+
+def stems(text: str) -> list[str]:
+    """The stems alone, where no place is needed."""
+    return [stem(word) for word in _WORD.findall(text.casefold())]
+
+
+@lru_cache(maxsize=1 << 17)
+def stem(word: str) -> str:
+    """What a case-folded word is compared by.
+
+    >>> [stem(w) for w in ("dresses", "batteries", "men's", "glass", "shoes", "knives", "us")]
+    ['dress', 'battery', 'men', 'glass', 'shoe', 'knife', 'us']
+    """
+    bare = word[:-2] if word.endswith(("'s", "’s")) else word.translate(_APOSTROPHES)
+    irregular = _IRREGULAR.get(bare)
+    if irregular is not None:
+        return irregular
+    if len(bare) < 4 or not bare.endswith("s") or bare.endswith(_KEEP_S):
+        return bare
+    if bare.endswith("ies") and len(bare) > 4:
+        return bare[:-3] + "y"
+    return bare[:-2] if bare.endswith(_SIBILANTS) else bare[:-1]
+
+
+_IRREGULAR = {
+    "womens": "women", "mens": "men", "knives": "knife", "shelves": "shelf", "scarves": "scarf",
+    "leaves": "leaf", "loaves": "loaf", "wives": "wife", "feet": "foot", "teeth": "tooth",
+    "mice": "mouse", "gas": "gas", "series": "series", "shoes": "shoe", "axes": "axe",
+    "movies": "movie", "cookies": "cookie", "brownies": "brownie", "hoodies": "hoodie",
+    "sizes": "size", "mazes": "maze", "boxes": "box",
+}  # fmt: skip
