@@ -14,7 +14,13 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from relevance.bundle import ENCODER, MAXSIM, TOKENIZER
-from relevance.late_interaction import QuantisedQuery, quantise_item, quantise_query
+from relevance.late_interaction import (
+    QuantisedQuery,
+    logits,
+    quantise_item,
+    quantise_query,
+    token_contributions,
+)
 
 Encode = Callable[[str], np.ndarray]
 
@@ -48,6 +54,7 @@ def encoder_of(folder: Path, length: int) -> Encode:
     session = open_session(folder / ENCODER)
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
     tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True  # "[SEP]" typed by a shopper is text
     tokenizer.enable_truncation(length + tokenizer.num_special_tokens_to_add(is_pair=False))
 
     def encode(text: str) -> np.ndarray:
@@ -74,25 +81,28 @@ def encode_pairs(
     )
 
 
-def score_encoded(folder: Path, encoded: EncodedPairs, *, scale: float, rows: int) -> np.ndarray:
-    """Logits float64 of every pair through maxsim.onnx; NaN where a side has no token."""
+def integer_similarities(
+    folder: Path, encoded: EncodedPairs, *, scale: float, rows: int
+) -> np.ndarray:
+    """Mean best cosines float64 through maxsim.onnx; NaN where a side has no token."""
     session = open_session(folder / MAXSIM)
     usable = {text: at for at, text in enumerate(t for t, e in encoded.items.items() if len(e))}
     arena = np.stack(
         [quantise_item(encoded.items[text], scale=scale, rows=rows) for text in usable]
     )
-    logits = np.full(len(encoded.pairs), np.nan)
+    similarities = np.full(len(encoded.pairs), np.nan)
     for query, members in _by_query(encoded, usable).items():
         quantised: QuantisedQuery = quantise_query(encoded.queries[query])
         positions = np.array([usable[encoded.pairs[at][1]] for at in members], dtype=np.int64)
         feed = {
             "query": quantised.steps,
-            "query_scales": quantised.scales,
             "arena": arena,
             "positions": positions,
         }
-        (logits[members],) = session.run(["logits"], feed)
-    return logits
+        (maxima,) = session.run(["maxima"], feed)
+        shares = token_contributions(maxima, quantised.scales, item_scale=scale, weight=1.0)
+        similarities[members] = logits(shares, bias=0.0)
+    return similarities
 
 
 def _by_query(encoded: EncodedPairs, usable: Mapping[str, int]) -> dict[str, list[int]]:

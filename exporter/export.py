@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exporter.bundle_scoring import EncodedPairs, Lengths, encode_pairs, score_encoded
+from exporter.bundle_scoring import EncodedPairs, Lengths, encode_pairs, integer_similarities
 from exporter.calibrate import Calibration, fit_calibration, item_scale
 from exporter.encoder_graph import write_encoder_graph
 from exporter.golden import write_golden
@@ -55,17 +55,11 @@ def export_bundle(
             lengths=Lengths(card.query_tokens, card.item_tokens),
         )
         scale = item_scale(encoded.items.values())
-        similarities = _similarities(folder, encoded, checkpoint, scale)
+        write_maxsim_graph(folder / MAXSIM, dim=card.dim)
+        similarities = integer_similarities(folder, encoded, scale=scale, rows=card.item_tokens)
         fitted, fitted_on = _calibrate(similarities, calibration.pairs, checkpoint)
         parity = measure_parity(folder, encoded, _torch_sample(checkpoint, encoded), similarities)
         check_parity(parity)
-        write_maxsim_graph(
-            folder / MAXSIM,
-            dim=card.dim,
-            item_scale=scale,
-            weight=fitted.weight,
-            bias=fitted.bias,
-        )
         return write_manifest(
             folder,
             dim=card.dim,
@@ -88,15 +82,6 @@ def _texts(checkpoint: Checkpoint, calibration: CalibrationPairs) -> list[tuple[
         (pair.query, item_text(calibration.catalogue[pair.item_id], template))
         for pair in calibration.pairs
     ]
-
-
-def _similarities(
-    folder: Path, encoded: EncodedPairs, checkpoint: Checkpoint, scale: float
-) -> np.ndarray:
-    """The integer path's mean cosines: a scorer whose logit is the similarity itself."""
-    card = checkpoint.card
-    write_maxsim_graph(folder / MAXSIM, dim=card.dim, item_scale=scale, weight=1.0, bias=0.0)
-    return score_encoded(folder, encoded, scale=scale, rows=card.item_tokens)
 
 
 def _calibrate(

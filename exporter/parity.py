@@ -72,7 +72,6 @@ def _maxima_differing(folder: Path) -> int:
     golden = np.load(folder / GOLDEN)
     feed = {
         "query": golden["query"],
-        "query_scales": np.ones(len(golden["query"]), np.float32),
         "arena": golden["arena"],
         "positions": np.arange(len(golden["arena"])),
     }

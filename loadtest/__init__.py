@@ -1,0 +1,1 @@
+"""Press: traffic like a shop's against a running service."""

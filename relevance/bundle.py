@@ -3,9 +3,9 @@
     manifest.json     this module's `BundleManifest`
     encoder.onnx      input_ids, attention_mask: int64 [batch, tokens] → token_embeddings float32
                       [batch, tokens, dim], unit length, special tokens still in place
-    maxsim.onnx       query int8 [query_tokens, dim], query_scales float32 [query_tokens],
-                      arena uint8 [items, rows, dim], positions int64 [candidates] →
-                      logits float64 [candidates], maxima int32 [candidates, query_tokens]
+    maxsim.onnx       query int8 [query_tokens, dim], arena uint8 [items, rows, dim],
+                      positions int64 [candidates] → maxima int32 [candidates, query_tokens];
+                      the logit is `relevance.late_interaction.logits` of these
     tokenizer.json    a Hugging Face fast tokenizer, adding its special tokens itself
     golden.npz        a query, an arena and the integer maxima NumPy finds: the start-up check
 

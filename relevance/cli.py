@@ -13,6 +13,7 @@ from relevance.errors import RelevanceError
 
 GROUP = "ellm.commands"
 ORDER = ("demo", "data", "teach", "train", "evaluate", "export", "refresh", "serve", "explain")
+EXIT_CODES = "Exit codes: 2 bad input, 3 bad bundle or generation, 4 a gate refused, 5 unavailable."
 EXTRA_OF_MODULE = {
     "torch": "trainer",
     "transformers": "trainer",
@@ -42,6 +43,7 @@ def make_app(only: str | None = None) -> typer.Typer:
     app = typer.Typer(
         name="ellm",
         help="Knows whether an item answers a shopper's query, in milliseconds, and says why.",
+        epilog=EXIT_CODES,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -75,7 +77,7 @@ def main() -> None:
 def _options(
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
 ) -> None:
-    """Exit codes: 2 bad input, 3 bad bundle or generation, 4 a gate refused, 5 unavailable."""
+    """Options of every command."""
 
 
 def _place(point: EntryPoint) -> tuple[int, str]:

@@ -182,13 +182,16 @@ def read_folds(path: Path) -> FoldAssignment:
     about = {k.decode(): v.decode() for k, v in (pq.read_schema(path).metadata or {}).items()}
     if about.get("format") != FORMAT:
         raise BadInput(f"{path}: expected the format {FORMAT}, got {about.get('format')}")
-    assignment = FoldAssignment(
-        int(about["folds"]),
-        frozenset(json.loads(about["left_out_subsets"])),
-        tuple(AssignedQuery(**row) for row in rows),
-    )
-    if assignment.hash != about["hash"]:
-        raise BadInput(f"{path}: expected folds {about['hash']}, got {assignment.hash}")
+    try:
+        assignment = FoldAssignment(
+            int(about["folds"]),
+            frozenset(json.loads(about["left_out_subsets"])),
+            tuple(AssignedQuery(**row) for row in rows),
+        )
+    except (KeyError, ValueError, TypeError, BadInput) as fault:
+        raise BadInput(f"{path}: not the folds that were written: {fault!r}") from fault
+    if assignment.hash != about.get("hash"):
+        raise BadInput(f"{path}: expected folds {about.get('hash')}, got {assignment.hash}")
     return assignment
 
 

@@ -8,6 +8,7 @@ sum keeps the score's scale free of the query's length.
 """
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int8, Int32, UInt8
@@ -86,10 +87,21 @@ def token_contributions(
 ) -> Float[np.ndarray, "items query_tokens"]:
     """Each query token's share of the logit, in float64: weight · cosine / number of tokens.
 
-    The scales are applied after the maximum. logit = contributions.sum(axis=1) + bias.
+    The scales are applied after the maximum. `logits` adds the shares up.
     """
     cosines = maxima * (query_scales.astype(np.float64) * float(item_scale))
     return weight * cosines / len(query_scales)
+
+
+def logits(
+    contributions: Float[np.ndarray, "items query_tokens"], *, bias: float
+) -> Float[np.ndarray, " items"]:
+    """The contributions' sum plus `bias`, added token after token.
+
+    Not `.sum(axis=1)`: this order of additions is the same whatever the batch's shape, so a pair
+    gets the same bits alone and in company. Needs at least one query token.
+    """
+    return reduce(np.add, tuple(contributions.T)) + bias
 
 
 def sigmoid(logits: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:

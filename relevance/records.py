@@ -155,7 +155,7 @@ def read_query_log(path: Path) -> dict[str, int]:
     visitors: dict[str, int] = {}
     for record in read_table(path, QUERY_LOG_COLUMNS).to_pylist():
         query = normalise(record["query"])
-        visitors[query] = visitors.get(query, 0) + int(record["uv"] or 0)
+        visitors[query] = visitors.get(query, 0) + int(record["uv"])
     return visitors
 
 

@@ -1,0 +1,1 @@
+"""Judges pairs and says why: the catalogue teacher, fitted offline, judging online."""

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from relevance.errors import BadInput
-from teacher.online.linear_head import LinearHead
+from teacher.online.linear_head import LinearHead, columns_of
 
 INNER_FOLDS = 5
 THRESHOLD = 0.5  # the log-odds are calibrated, so this errs least and agrees with argmax of s_T
@@ -40,8 +40,8 @@ def fit_head(
 ) -> FittedHead:
     """Fit on all pairs, cross-fit for held-out log-odds, calibrate on those.
 
-    `groups` keeps a query and its variants in one inner fold. Rows hold all families in order,
-    `similarity` may be absent. Raises `BadInput` where the labels cannot carry a fit.
+    `groups` keeps a query and its variants in one inner fold. Rows hold every family; the head
+    uses `families`. Raises `BadInput` where the labels cannot carry a fit.
     """
     if good.all() or not good.any() or len(np.unique(groups)) < INNER_FOLDS:
         raise BadInput(
@@ -71,8 +71,7 @@ def calibrating_line(log_odds: Float[np.ndarray, " pairs"], good: Good) -> tuple
 
 
 def _fit(features: Features, good: Good, families: tuple[str, ...]) -> LinearHead:
-    columns = LinearHead.columns(families)
-    kept = features[:, columns]
+    kept = features[:, columns_of(families)]
     means, scales = kept.mean(axis=0), kept.std(axis=0)
     scales[scales == 0] = 1.0
     fitted = LogisticRegression(C=_REGULARISATION, max_iter=1000).fit((kept - means) / scales, good)

@@ -6,7 +6,7 @@ here can know them. General English comes from `vocabularies.toml`.
 
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -25,6 +25,7 @@ VOCABULARIES = Path(__file__).with_name("vocabularies.toml")
 _WORDS_OF_A_DEPARTMENT = 400
 _FEWEST = 2  # what one item alone says is no vocabulary
 _FEWEST_PRODUCTS = 3
+_HOME = 0.6  # share of a product word's titles that its category leaf must hold; a guess
 _LONGEST_TERM = 4  # words
 _PURITY = 0.5  # share of a name's items that must carry it in the field, else it is a plain word
 _MOST_VALUES = 0.5  # distinct values per item; an attribute every item words anew is no vocabulary
@@ -45,7 +46,7 @@ def mine_lexicon(items: Sequence[Item], *, vocabularies: Path = VOCABULARIES) ->
         ("brand", _named(_pure((i.brand for i in items), frequencies, items, fewest=1))),
         ("color", _named(_pure((i.color for i in items), frequencies, items, fewest=_FEWEST))),
         *_attribute_values(items, attributes),
-        ("product", _named(_products(items, phrases))),
+        ("product", _products(items, phrases)),
     ]
     return Lexicon(
         documents=len(items),
@@ -55,6 +56,7 @@ def mine_lexicon(items: Sequence[Item], *, vocabularies: Path = VOCABULARIES) ->
         heads=heads,
         departments=_departments(items),
         units={name: _unit(unit) for name, unit in known["units"].items()},
+        counts=known["counts"],
         attributes=attributes,
         words=small_words,
     )
@@ -90,27 +92,48 @@ def _mentions(finder: TermFinder, item: Item) -> list[Mention]:
     return finder.find(item.title, words(item.title))
 
 
-def _products(items: Sequence[Item], phrases: Phrases) -> set[str]:
-    """What categories are called, and how titles' leading phrases commonly end."""
-    leaves = Counter(
-        key
-        for item in items
-        for name in item.category_path.split(">")[-1].replace(" and ", "&").split("&")
-        for part in name.split(",")
-        if (key := _key(part))
-    )
+def _products(items: Sequence[Item], phrases: Phrases) -> dict[str, str]:
+    """Words for products and the category leaf each of them mostly stands in.
+
+    So a couch is a sofa where this shop keeps both under Sofas. Words spread over many leaves
+    (gift, set) name no product; without categories a common ending stands for itself.
+    """
+    leaves = Counter(leaf for item in items if (leaf := _leaf(item)))
     endings = Counter(
-        ending for item in items for ending in _endings(phrases.leading_stems(item.title))
+        " ".join(phrase[-n:])
+        for item in items
+        for phrase in [phrases.leading_stems(item.title)]
+        for n in (1, 2)
+        if len(phrase) >= n
     )
-    common = {leaf for leaf, n in leaves.items() if n >= _FEWEST}
-    common |= {ending for ending, n in endings.items() if n >= _FEWEST_PRODUCTS}
-    return {product for product in common if _is_term(product)}
+    words_for = {e for e, n in endings.items() if n >= _FEWEST_PRODUCTS}
+    used: dict[str, Counter[str]] = defaultdict(Counter)
+    for item in items:
+        for form in _forms_in(item.title) & words_for:
+            used[form][_leaf(item)] += 1
+    found = {form: leaf for form, n in used.items() if (leaf := _home(n, leaves))}
+    return {**found, **{leaf: leaf for leaf, n in leaves.items() if n >= _FEWEST}}
 
 
-def _endings(phrase: Sequence[str]) -> Iterator[str]:
-    """The last two words as one product; single ones are recognised as heads anyway."""
-    if len(phrase) > 1:
-        yield " ".join(phrase[-2:])
+def _home(uses: Counter[str], leaves: Mapping[str, int]) -> str | None:
+    """The leaf most uses of a word stand in, if it is many more than chance would put there."""
+    placed = Counter({leaf: n for leaf, n in uses.items() if leaf})
+    if not placed:
+        return None
+    leaf, n = placed.most_common(1)[0]
+    by_chance = leaves[leaf] / sum(leaves.values())
+    share = n / placed.total()
+    return leaf if n >= _FEWEST_PRODUCTS and share >= max(_HOME, 3 * by_chance) else None
+
+
+def _forms_in(title: str) -> set[str]:
+    said = stems(title)
+    return {*said, *(" ".join(pair) for pair in zip(said, said[1:], strict=False))}
+
+
+def _leaf(item: Item) -> str:
+    """The last step of a category path; a department alone is no product."""
+    return _key(item.category_path.split(">")[-1]) if ">" in item.category_path else ""
 
 
 def _heads(items: Sequence[Item], phrases: Phrases) -> dict[str, float]:
@@ -163,7 +186,9 @@ def _joined(
         new = {
             form: value
             for form, value in forms.items()
-            if form not in claimed and (aspect == "brand" or known.isdisjoint(form.split()))
+            if form not in claimed
+            and _is_term(form)
+            and (aspect == "brand" or known.isdisjoint(form.split()))
         }
         claimed |= new.keys()
         terms.setdefault(aspect, {}).update(new)
@@ -176,7 +201,7 @@ def _named(forms: Iterable[str]) -> dict[str, str]:
 
 
 def _is_term(key: str) -> bool:
-    """Whether a value can be recognised in running text: short, and more than a number or letter."""
+    """Whether running text can be searched for it: short, and more than a number or letter."""
     parts = key.split()
     return 0 < len(parts) <= _LONGEST_TERM and any(len(p) > 2 and p.isalpha() for p in parts)
 

@@ -28,7 +28,7 @@ _COLUMNS = Columns(
 
 
 def read_similarities(path: Path | None) -> Mapping[PairKey, Similarities]:
-    """Every pair's similarities; empty without a file. Raises `BadInput` on numbers out of range."""
+    """Every pair's similarities, none without a file; raises `BadInput` on what is no cosine."""
     if path is None:
         return {}
     found = {}

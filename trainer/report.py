@@ -65,13 +65,13 @@ def render_report(
     folds = [read_fold(folder, titles) for folder in folders]
     _check_same_folds(measures, folds)
     return _template().render(
+        running=_running(live),
+        pairs=[pair_view(entry, number) for number, entry in enumerate(live["explained"], 1)],
         **_headline(measures, data),
         **_curves(measures, folds),
         served=_served(measures, live),
         slices=slice_rows(measures["slices"]),
         smallest_slice=SMALLEST_SLICE,
-        pairs=[pair_view(entry, number) for number, entry in enumerate(live["explained"], 1)],
-        running=_running(live),
         judges=JUDGES,
         compared=COMPARED,
     )
@@ -148,8 +148,8 @@ def _served(measures: Mapping[str, Any], live: Mapping[str, Any]) -> View:
     bins, error = reliability(good, scores), calibration_error(good, scores)
     fold = live["served_fold"]
     offline = measures["per_fold"].get(fold, {}).get("mkd", {})
-    thresholds = [entry["threshold"] for entry in live["explained"] if entry.get("threshold")]
-    threshold = thresholds[0] if thresholds else None
+    thresholds = (entry.get("threshold") for entry in live["explained"])
+    threshold = next((known for known in thresholds if known is not None), None)
     return {
         "fold": fold,
         "pairs": f"{len(rows):,}",

@@ -142,7 +142,7 @@ def difference_figure(differences: Mapping[str, Any], measure: str) -> Markup:
     with rc_context(STYLE):
         figure, axes = _axes(2.1)
         axes.axvline(0, color=INK, linewidth=1)
-        names = [comparison_name(key).replace(" student", "") for key in COMPARISONS]
+        names = [comparison_name(key) for key in COMPARISONS]
         for row, key in enumerate(COMPARISONS):
             interval = differences[key][measure]
             value, low, high = (

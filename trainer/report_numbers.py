@@ -6,7 +6,7 @@ Nothing is measured here; `evaluate.py` did that. An undefined figure is shown a
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 UNDEFINED = "–"
 SPACE = "\N{NO-BREAK SPACE}"
@@ -20,14 +20,17 @@ class Judge:
 
     key: str
     name: str
+    short: str
     reads: str
 
 
 JUDGES = (
-    Judge("overlap", "Token overlap", "query and title words; learns nothing"),
-    Judge("ce", "CE student", "query and title; human labels only"),
-    Judge("mkd", "MKD student", "query and title; human labels and the teacher"),
-    Judge("teacher", "Catalogue teacher", "query, title and every other catalogue field"),
+    Judge("overlap", "Token overlap", "Overlap", "query and title words; learns nothing"),
+    Judge("ce", "CE student", "CE", "query and title; human labels only"),
+    Judge("mkd", "MKD student", "MKD", "query and title; human labels and the teacher"),
+    Judge(
+        "teacher", "Catalogue teacher", "Teacher", "query, title and every other catalogue field"
+    ),
 )
 NAMES = {judge.key: judge.name for judge in JUDGES}
 TITLE_ONLY = ("overlap", "ce", "mkd")
@@ -39,7 +42,7 @@ def percent(value: float | None) -> str:
     >>> percent(0.7184).replace(SPACE, " ")
     '71.8 %'
     """
-    return UNDEFINED if _undefined(value) else f"{_tenths(100 * _known(value))}{SPACE}%"
+    return f"{_typeset(f'{100 * value:.1f}')}{SPACE}%" if _known(value) else UNDEFINED
 
 
 def points(value: float | None) -> str:
@@ -48,15 +51,15 @@ def points(value: float | None) -> str:
     >>> points(-0.0131)
     '−1.3'
     """
-    if _undefined(value):
+    if not _known(value):
         return UNDEFINED
-    rounded = round(100 * _known(value), 1)
-    return "0.0" if rounded == 0 else f"{rounded:+.1f}".replace("-", "\N{MINUS SIGN}")
+    rounded = round(100 * value, 1)
+    return "0.0" if rounded == 0 else _typeset(f"{rounded:+.1f}")
 
 
 def decimals(value: float | None) -> str:
     """A figure that is no share, with three decimals."""
-    return UNDEFINED if _undefined(value) else f"{_known(value):.3f}".replace("-", "\N{MINUS SIGN}")
+    return _typeset(f"{value:.3f}") if _known(value) else UNDEFINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,9 @@ MEASURES = (
     Measure("within_query_auc", "Within-query AUC", "higher", percent),
     Measure("calibration_error", "Calibration error", "lower", percent),
     Measure("brier", "Brier", "lower", decimals),
-    Measure("log_loss", "Log loss (nats)", "lower", decimals),
+    Measure("log_loss", "Log loss, nats", "lower", decimals),
 )
+_UPSIDE_DOWN = {"teacher_minus_mkd": ", its own student"}
 COMPARED = {"roc_auc": "ROC-AUC", "neg_pr_auc": "Neg PR-AUC"}
 COMPARISONS = {
     "mkd_minus_ce": ("mkd", "ce"),
@@ -106,13 +110,14 @@ def judge_rows(
 
 
 def difference_rows(differences: Mapping[str, Any]) -> list[View]:
-    """A row a comparison and measure: difference, interval, and a sentence that says it."""
+    """A row a comparison and measure: difference, interval, and what they say."""
     return [
         {
             "name": comparison_name(key),
             "measure": name,
             "difference": points(differences[key][measure]["value"]),
             "interval": interval_text(differences[key][measure]),
+            "reading": reading(key, differences[key][measure]),
             "sentence": difference_sentence(key, name, differences[key][measure]),
         }
         for key in COMPARISONS
@@ -121,33 +126,40 @@ def difference_rows(differences: Mapping[str, Any]) -> list[View]:
 
 
 def comparison_name(key: str) -> str:
-    """`MKD student − CE student`."""
-    first, second = COMPARISONS[key]
-    return f"{NAMES[first]} \N{MINUS SIGN} {NAMES[second]}"
+    """`MKD − CE`."""
+    short = {judge.key: judge.short for judge in JUDGES}
+    return " \N{MINUS SIGN} ".join(short[name] for name in COMPARISONS[key])
 
 
 def interval_text(interval: Mapping[str, float]) -> str:
     """The interval's ends in points."""
-    if _undefined(interval["low"]) or _undefined(interval["high"]):
+    if not (_known(interval["low"]) and _known(interval["high"])):
         return UNDEFINED
     return f"{points(interval['low'])} to {points(interval['high'])}"
 
 
 def difference_sentence(key: str, measure: str, interval: Mapping[str, float]) -> str:
-    """Whether the interval excludes 0, in a plain sentence, whichever way it went."""
+    """Difference, interval and what follows from them, in a plain sentence."""
     first, second = (NAMES[name] for name in COMPARISONS[key])
-    value, low, high = (interval[end] for end in ("value", "low", "high"))
-    if _undefined(value):
-        return f"{measure}: the difference is undefined for these pairs."
-    ends = f"95{SPACE}% interval {interval_text(interval)}"
-    said = f"{measure}: {first} \N{MINUS SIGN} {second} is {points(value)} points"
-    if _undefined(low) or _undefined(high):
-        return f"{said}; too few queries for an interval, so it shows nothing yet."
-    if low > 0:
-        return f"{said} ({ends}). The interval excludes 0: {_lower(first)} is ahead."
-    if high < 0:
-        return f"{said} ({ends}). The interval excludes 0: {_lower(first)} is behind."
-    return f"{said} ({ends}). The interval includes 0: this run does not show a difference."
+    if not _known(interval["value"]):
+        return f"{measure}: {reading(key, interval)}"
+    said = f"{measure}: {first} \N{MINUS SIGN} {second} is {points(interval['value'])} points"
+    ends = interval_text(interval)
+    return f"{said} (95{SPACE}% interval {ends}). {reading(key, interval)}"
+
+
+def reading(key: str, interval: Mapping[str, float]) -> str:
+    """Whether the interval excludes 0 and who is ahead then, whichever way it went."""
+    first, second = (_lower(NAMES[name]) for name in COMPARISONS[key])
+    if not _known(interval["value"]):
+        return "The difference is undefined for these pairs."
+    if not (_known(interval["low"]) and _known(interval["high"])):
+        return "There are too few queries for an interval: it shows nothing yet."
+    if interval["low"] > 0:
+        return f"The interval excludes 0: {first} is above {second}."
+    if interval["high"] < 0:
+        return f"The interval excludes 0: {first} is below {second}{_UPSIDE_DOWN.get(key, '')}."
+    return "The interval includes 0: this run does not show a difference."
 
 
 def gap_sentences(differences: Mapping[str, Any]) -> list[str]:
@@ -164,23 +176,20 @@ def _gap_sentence(
     gap: Mapping[str, float],
     left: Mapping[str, float],
 ) -> str:
-    if _undefined(gap["value"]) or _undefined(gain["value"]):
-        return f"{name}: the teacher's gap is undefined for these pairs."
+    if not (_known(gap["value"]) and _known(gain["value"])):
+        return f"{name}: the teacher's lead over CE is undefined for these pairs."
     if gap["value"] <= 0:
-        return f"{name}: the teacher is not above the CE student, so there is no gap to close."
+        return f"{name}: the teacher is not above the CE student, so there is no lead to pass on."
     share = gain["value"] / gap["value"]
-    said = (
-        f"{name}: {percent(share)} of the teacher's gap of {points(gap['value'])} points is closed"
-    )
+    lead = f"the teacher's lead over CE ({points(gap['value'])} points)"
+    said = f"{name}: {percent(share)} of {lead} is closed"
     if share < 0:
-        said = (
-            f"{name}: none of the teacher's gap is closed, as the MKD student is below the CE one"
-        )
+        said = f"{name}: none of {lead} is closed, as the MKD student is below the CE one"
     if share > 1:
         certain = "" if left["high"] < 0 else ", though the interval of that difference includes 0"
         said += f": the student is measured above its teacher{certain}"
     if not gap["low"] > 0:
-        said += "; the gap's own interval includes 0, so the share means little"
+        said += "; that lead's own interval includes 0, so the share means little"
     return said + "."
 
 
@@ -216,26 +225,21 @@ def _best_title_only(models: Mapping[str, Mapping[str, float]], measure: Measure
     known = {
         key: sign * models[key][measure.key]
         for key in TITLE_ONLY
-        if not _undefined(models[key].get(measure.key))
+        if _known(models[key].get(measure.key))
     }
     return max(known, key=known.__getitem__) if known else None
 
 
 def _minus(first: float | None, second: float | None) -> float | None:
-    return None if _undefined(first) or _undefined(second) else _known(first) - _known(second)
+    return first - second if _known(first) and _known(second) else None
 
 
-def _undefined(value: float | None) -> bool:
-    return value is None or math.isnan(value)
+def _known(value: float | None) -> TypeGuard[float]:
+    return value is not None and not math.isnan(value)
 
 
-def _known(value: float | None) -> float:
-    assert value is not None
-    return value
-
-
-def _tenths(value: float) -> str:
-    return f"{value:.1f}".replace("-", "\N{MINUS SIGN}")
+def _typeset(number: str) -> str:
+    return number.replace("-", "\N{MINUS SIGN}")
 
 
 def _lower(name: str) -> str:

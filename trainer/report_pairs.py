@@ -108,7 +108,7 @@ def _contributions(rows: Sequence[Mapping[str, Any]]) -> list[View]:
         {
             "token": row["token"],
             "best": row.get("best_item_token"),
-            "cosine": None if row.get("cosine") is None else f"{row['cosine']:.2f}",
+            "cosine": "" if row.get("cosine") is None else _signed(row["cosine"]),
             "share": _signed(row["contribution"]),
             "negative": row["contribution"] < 0,
             "size": f"{100 * abs(row['contribution']) / largest:.1f}%",

@@ -48,12 +48,14 @@ class Answers:
 
 
 @contextmanager
-def serving(store: Path, teacher: Path, log: Path) -> Iterator[Answers]:
+def serving(
+    store: Path, teacher: Path, log: Path, *, python: Path = Path(sys.executable)
+) -> Iterator[Answers]:
     """The service on a free port, ready to answer; stopped at the end whatever happens."""
     port = _free_port()
     words = ("serve", "--store", store, "--teacher", teacher, "--host", HOST, "--port", port)
     with log.open("wb") as output:
-        command = [sys.executable, "-m", "relevance", *map(str, words)]
+        command = [str(python), "-m", "relevance", *map(str, words)]
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:
             yield _ready(process, port, log)

@@ -1,7 +1,7 @@
 """A seeded, invented shop: catalogue, query log, human-style labels, gold chains of thought.
 
-    crimson flask 24oz     | Hydrel Scarlet 0.7 L Hydration Flask, leak proof    | Good
-    office chair no arms   | Homeric Task Seat Black Mesh with Armrests          | Bad
+    unscented sunscreen | Kelp Lab Sunblocks Unscented 8 oz for Sensitive Skin Daily Care | Good
+    green mug           | Blue Fern Xmas Alabaster Mug 12 Fl oz with Handle 6 Pack Ceramic | Bad
 
 `ShopConfig` says how large and how noisy, `make_shop` generates, `write_shop` writes the files of
 `relevance.records`. What is real and what is invented stands in README.md. Teachers and trainers

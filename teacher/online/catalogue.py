@@ -13,7 +13,7 @@ from relevance.domain import Item, Judgement, Target, clip_log_odds, conclude
 from teacher.online import lexicon, linear_head
 from teacher.online.features import FAMILIES, Similarities
 from teacher.online.lexicon import Lexicon
-from teacher.online.linear_head import JudgeWeights
+from teacher.online.linear_head import JudgeWeights, LinearHead
 from teacher.online.matching import evidence
 from teacher.online.pair_reading import PairReader, PairReading
 
@@ -41,9 +41,7 @@ class CatalogueJudge:
         """The probability from which a pair is Good."""
         return self.weights.threshold
 
-    def judge(
-        self, query: str, item: Item, similarities: Similarities | None = None
-    ) -> Judgement:
+    def judge(self, query: str, item: Item, similarities: Similarities | None = None) -> Judgement:
         """The judgement of one pair, with its chain of thought and the evidence for it."""
         reading = self._reader.read(query, item, similarities)
         log_odds = self.log_odds(reading)
@@ -86,10 +84,8 @@ class CatalogueJudge:
             spans=evidence(reading.grounded, thought.label),
         )
 
-    def _head(self, reading: PairReading) -> linear_head.LinearHead:
-        widest = len(linear_head.feature_names(tuple(FAMILIES)))
-        has_similarity = len(reading.features) == widest
-        return self.weights.with_similarity if has_similarity else self.weights.without_similarity
+    def _head(self, reading: PairReading) -> LinearHead:
+        return self.weights.head(has_similarities=reading.has_similarities)
 
 
 _GROUPS = {

@@ -38,7 +38,10 @@ class DepartmentModel:
         known = [stem for stem in stems if stem in self._rates]
         if not known:
             return {}
-        logs = {n: self._log_prior(n) + sum(self._log_lift(n, s) for s in known) for n in self._departments}
+        logs = {
+            n: self._log_prior(n) + sum(self._log_lift(n, s) for s in known)
+            for n in self._departments
+        }
         largest = max(logs.values())
         shares = {name: math.exp(value - largest) for name, value in logs.items()}
         total = sum(shares.values())

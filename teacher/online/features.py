@@ -16,12 +16,14 @@ from relevance.domain import Verdict
 from teacher.online.matching import Grounded
 from teacher.online.readings import ItemReading, QueryReading
 
+SIMILARITY = "similarity"  # the family only an encoder can give
 _MOST = 2  # verdicts of one kind that count
+_OPENING = 8  # title words; what a shop says first matters most
 
 
 @dataclass(frozen=True, slots=True)
 class Similarities:
-    """What an encoder says of a pair: mean MaxSim and pooled cosine, with title and with all text."""
+    """What an encoder says of a pair: MaxSim and pooled cosine, with title and with all text."""
 
     mean_maxsim_title: float
     mean_maxsim_text: float
@@ -46,7 +48,13 @@ _WORDS = (
     "words_in_title_opening",
     "numbers_missing",
 )
-_CATEGORY = ("department_affinity", "department_probability", "department_is_likeliest")
+_CATEGORY = (
+    "department_affinity",
+    "department_probability",
+    "department_is_likeliest",
+    "kind_is_asked",
+    "kind_differs",
+)
 _NEGATION = ("absences_asked", "absences_told", "absent_in_title", "absent_in_text")
 _LENGTHS = ("query_words", "title_words", "mean_idf", "largest_idf")
 _SIMILARITY = (
@@ -62,9 +70,8 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "category": _CATEGORY,
     "negation": _NEGATION,
     "lengths": _LENGTHS,
-    "similarity": _SIMILARITY,
+    SIMILARITY: _SIMILARITY,
 }
-WITHOUT_SIMILARITY = tuple(name for name in FAMILIES if name != "similarity")
 
 
 def feature_names(families: Sequence[str]) -> tuple[str, ...]:
@@ -79,7 +86,7 @@ def features(
     affinity: float,
     similarities: Similarities | None,
 ) -> Float[np.ndarray, " features"]:
-    """The pair's vector: every family, `similarity` last and only where it is given."""
+    """The pair's vector, every family in its order; zeros for similarities nobody gave."""
     covered = _words(query, item)
     values = [
         *_verdicts(grounded),
@@ -88,9 +95,9 @@ def features(
         *_negation(query, item),
         *_lengths(query, item),
     ]
-    if similarities is not None:
-        values += _similarity(similarities, covered[0])
-    return np.array(values)
+    if similarities is None:
+        return np.array(values + [0.0] * len(_SIMILARITY))
+    return np.array(values + _similarity(similarities, covered[0]))
 
 
 def _verdicts(grounded: Sequence[Grounded]) -> list[float]:
@@ -127,9 +134,6 @@ def _words(query: QueryReading, item: ItemReading) -> list[float]:
     ]
 
 
-_OPENING = 8  # title words; what a shop says first matters most
-
-
 def _adjacent(content: Sequence[str], item: ItemReading) -> float:
     """The share of neighbouring query words that are neighbours in the title too."""
     neighbours = list(zip(content, content[1:], strict=False))
@@ -144,10 +148,14 @@ def _adjacent(content: Sequence[str], item: ItemReading) -> float:
 
 def _category(query: QueryReading, item: ItemReading, affinity: float) -> list[float]:
     """Items without a category get the neutral values of one nothing is known about."""
+    asked = {ask.value for ask in query.asks if ask.aspect == "product"}
+    same, known = bool(asked & item.kinds), bool(asked and item.kinds)
+    kinds = [float(same), float(known and not same)]
     if not item.department or not query.departments:
-        return [0.0, 0.5, 0.5]
+        return [0.0, 0.5, 0.5, *kinds]
     probability = query.departments.get(item.department, 0.0)
-    return [affinity, probability, float(probability >= max(query.departments.values()))]
+    likeliest = float(probability >= max(query.departments.values()))
+    return [affinity, probability, likeliest, *kinds]
 
 
 def _negation(query: QueryReading, item: ItemReading) -> list[float]:

@@ -5,15 +5,16 @@ Only the title has spans: it is the text a student sees, so evidence points into
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from relevance.domain import Item
 from relevance.text import normalise
 from teacher.online.departments import department_of
 from teacher.online.lexicon import Lexicon
-from teacher.online.negation import Negations
+from teacher.online.negation import Negations, base_of_less
 from teacher.online.phrases import Phrases
-from teacher.online.quantities import Quantity, QuantityFinder
-from teacher.online.readings import EXCLUSIVE, ItemReading, Mention
+from teacher.online.quantities import QuantityFinder
+from teacher.online.readings import EXCLUSIVE, ItemReading, Mention, Span
 from teacher.online.terms import TermFinder
 from teacher.online.words import Word, stems, words
 
@@ -43,7 +44,8 @@ class ItemReader:
             aspect: TermFinder({aspect: {**terms, **lexicon.field_terms.get(aspect, {})}})
             for aspect, terms in lexicon.terms.items()
         }
-        self._quantities = QuantityFinder(lexicon.units)
+        self._kinds_known = frozenset(lexicon.terms.get("product", {}).values())
+        self._quantities = QuantityFinder(lexicon.units, lexicon.counts)
         self._negations = Negations(lexicon.words)
         self._phrases = Phrases(lexicon.heads, lexicon.words)
 
@@ -51,18 +53,24 @@ class ItemReader:
         """Everything `item` offers."""
         title = normalise(item.title)
         said = words(title)
-        mentions = self._terms.find(title, said)
-        product, _ = self._phrases.product(title, said, mentions, frozenset())
-        companions, companion_span = self._phrases.companions(said, mentions)
-        attributes = {name: self._attribute(name, value) for name, value in item.attributes if value}
+        scopes = self._negations.scopes(said)
+        denied = frozenset(at for scope in scopes for at in range(scope.start, scope.stop))
+        mentions = self._terms.find(title, said, skip=denied)
+        companions = self._phrases.companions(said, mentions)
+        beside = denied | {at for c in companions for at in range(c.start, c.stop)}
+        product, _ = self._phrases.product(title, said, mentions, beside)
+        attributes = {
+            name: self._attribute(name, value) for name, value in item.attributes if value
+        }
         fields = " | ".join(_short_fields(item))
         loose = " | ".join(_long_fields(item))
         loose_words = words(loose)
+        absent = {**dict.fromkeys(self._denied(loose_words)), **self._denied(said)}
         return ItemReading(
             item_id=item.item_id,
             title=title,
             words=said,
-            positions=_positions(said),
+            positions=_positions(said, beside),
             fields=frozenset(stems(fields)),
             text=frozenset([*stems(title), *stems(fields), *(word.stem for word in loose_words)]),
             offers=self._offers(item, mentions, attributes),
@@ -70,13 +78,36 @@ class ItemReader:
             attributes=attributes,
             quantities=self._quantities.find(title),
             field_quantities=self._quantities.find(f"{fields} | {loose}"),
-            absent=frozenset(self._negations.absent(said) | self._negations.absent(loose_words)),
+            absent=absent,
             brand=_brand(item, attributes),
-            product=product,
-            companions=companions,
-            companion_span=companion_span,
+            product=self._own_product(item, attributes) or product,
+            kinds=self._kinds(item, mentions, attributes),
+            companions={said[at].stem: c.span for c in companions for at in range(c.start, c.stop)},
             department=department_of(item.category_path),
         )
+
+    def _denied(self, said: Sequence[Word]) -> dict[str, Span]:
+        """Every stem a text says is not there, and where it says so."""
+        found = {s: scope.span for scope in self._negations.scopes(said) for s in scope.negated}
+        for word in said:
+            if base := base_of_less(word.stem):
+                found[base] = (word.start, word.end)
+        return found
+
+    def _own_product(self, item: Item, attributes: Mapping[str, Mention]) -> Mention | None:
+        """The product the shop's own fields name: an attribute, or the last step of the category."""
+        leaf = item.category_path.split(">")[-1].strip()
+        key = " ".join(stems(leaf))
+        named = next((m for m in attributes.values() if m.aspect == "product"), None)
+        return named or (Mention("product", key, leaf) if key in self._kinds_known else None)
+
+    def _kinds(
+        self, item: Item, mentions: Sequence[Mention], attributes: Mapping[str, Mention]
+    ) -> frozenset[str]:
+        """The product of the shop's own fields; where they are silent, those the title names."""
+        own = self._own_product(item, attributes)
+        named = [m.value for m in mentions if m.aspect == "product"]
+        return frozenset([own.value] if own else named)
 
     def _offers(
         self, item: Item, mentions: Sequence[Mention], attributes: Mapping[str, Mention]
@@ -119,10 +150,11 @@ def _long_fields(item: Item) -> tuple[str, str]:
     return item.bullet_points[:_LONGEST_FIELD], item.description[:_LONGEST_FIELD]
 
 
-def _positions(said: Sequence[Word]) -> dict[str, tuple[int, ...]]:
+def _positions(said: Sequence[Word], beside: AbstractSet[int]) -> dict[str, tuple[int, ...]]:
     places: dict[str, list[int]] = defaultdict(list)
     for at, word in enumerate(said):
-        places[word.stem].append(at)
+        if at not in beside:
+            places[word.stem].append(at)
     return {stem: tuple(found) for stem, found in places.items()}
 
 

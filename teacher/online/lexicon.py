@@ -52,6 +52,7 @@ class Lexicon:
     heads: Mapping[str, float]
     departments: Mapping[str, Department]
     units: Mapping[str, Unit]
+    counts: Mapping[str, int]
     attributes: Mapping[str, str]
     words: Mapping[str, tuple[str, ...]]
 
@@ -80,7 +81,9 @@ def read_lexicon(folder: Path) -> Lexicon:
         listed = {name: tuple(forms) for name, forms in content.pop("words").items()}
         return Lexicon(departments=departments, units=units, words=listed, **content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
-        raise BadInput(f"{path}: expected a lexicon written by `ellm teach fit`: {fault!r}") from fault
+        raise BadInput(
+            f"{path}: expected a lexicon written by `ellm teach fit`: {fault!r}"
+        ) from fault
 
 
 def fingerprint(*paths: Path) -> str:

@@ -47,31 +47,22 @@ class LinearHead:
         self, features: Float[np.ndarray, "pairs features"]
     ) -> Float[np.ndarray, " pairs"]:
         """Calibrated log-odds of rows that hold every family in its fixed order."""
-        kept = features[:, self._known(features.shape[1])]
-        return kept @ self._line[0] + self._line[1]
+        return features[:, self.columns] @ self._line[0] + self._line[1]
 
     def contributions(self, features: Float[np.ndarray, " features"]) -> Mapping[str, float]:
         """What each feature adds to the log-odds; with `bias` they sum up to it."""
-        values = features[self._known(len(features))]
+        values = features[self.columns]
         centred = (values - self._means) * self._line[0]
         bias = self.slope * self.bias + self.offset
-        return {**dict(zip(feature_names(self.families), centred.tolist(), strict=True)), "bias": bias}
-
-    @staticmethod
-    def columns(families: tuple[str, ...]) -> list[int]:
-        """Where some families' features stand in a row that holds every family."""
-        places = {name: at for at, name in enumerate(feature_names(tuple(FAMILIES)))}
-        return [places[name] for name in feature_names(families)]
-
-    def _known(self, width: int) -> list[int]:
-        """This head's columns; the similarities may be absent from a row."""
-        if self._columns[-1] >= width:
-            raise ValueError(f"features: expected those of {', '.join(self.families)}, got {width}")
-        return self._columns
+        return {
+            **dict(zip(feature_names(self.families), centred.tolist(), strict=True)),
+            "bias": bias,
+        }
 
     @cached_property
-    def _columns(self) -> list[int]:
-        return self.columns(self.families)
+    def columns(self) -> list[int]:
+        """Where this head's features stand in a row that holds every family."""
+        return columns_of(self.families)
 
     @cached_property
     def _means(self) -> Float[np.ndarray, " features"]:
@@ -85,26 +76,40 @@ class LinearHead:
         return weights, bias
 
 
+def columns_of(families: tuple[str, ...]) -> list[int]:
+    """Where some families' features stand in a row that holds every family."""
+    places = {name: at for at, name in enumerate(feature_names(tuple(FAMILIES)))}
+    return [places[name] for name in feature_names(families)]
+
+
 @dataclass(frozen=True)
 class JudgeWeights:
-    """Both heads, and the probability from which a pair is Good."""
+    """Both heads, and the probability from which a pair is Good.
 
-    with_similarity: LinearHead
+    `with_similarity` is None where the judge was fitted without any similarities.
+    """
+
     without_similarity: LinearHead
+    with_similarity: LinearHead | None
     threshold: float
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
             raise BadInput(f"threshold: expected a probability, got {self.threshold}")
 
+    def head(self, *, has_similarities: bool) -> LinearHead:
+        """The head for a pair with or without similarities."""
+        similar = self.with_similarity if has_similarities else None
+        return similar or self.without_similarity
+
 
 def write_weights(folder: Path, weights: JudgeWeights, *, report: Mapping[str, object]) -> None:
-    """Write `judge.json`; weights stand beside the names of their features, `report` is for people."""
+    """Write `judge.json`, every weight beside its feature's name; `report` is for people."""
     content = {
         "format": FORMAT,
         "threshold": weights.threshold,
-        "with_similarity": _head_content(weights.with_similarity),
         "without_similarity": _head_content(weights.without_similarity),
+        "with_similarity": _head_content(weights.with_similarity),
         "report": dict(report),
     }
     write_text(folder / FILE, json.dumps(content, indent=1) + "\n")
@@ -117,13 +122,21 @@ def read_weights(folder: Path) -> JudgeWeights:
         content = json.loads(path.read_bytes())
         if content["format"] != FORMAT:
             raise ValueError(f"expected format {FORMAT}, got {content['format']}")
-        heads = {name: _head(content[name]) for name in ("with_similarity", "without_similarity")}
-        return JudgeWeights(**heads, threshold=content["threshold"])
+        similar = content["with_similarity"]
+        return JudgeWeights(
+            without_similarity=_head(content["without_similarity"]),
+            with_similarity=None if similar is None else _head(similar),
+            threshold=content["threshold"],
+        )
     except (OSError, ValueError, KeyError, TypeError) as fault:
-        raise BadInput(f"{path}: expected a judge written by `ellm teach fit`: {fault!r}") from fault
+        raise BadInput(
+            f"{path}: expected a judge written by `ellm teach fit`: {fault!r}"
+        ) from fault
 
 
-def _head_content(head: LinearHead) -> dict[str, object]:
+def _head_content(head: LinearHead | None) -> dict[str, object] | None:
+    if head is None:
+        return None
     rows = zip(head.means, head.scales, head.weights, strict=True)
     names = feature_names(head.families)
     features = {
@@ -141,5 +154,8 @@ def _head(content: dict[str, object]) -> LinearHead:
     assert isinstance(families, list)
     if tuple(features) != feature_names(families):
         raise ValueError(f"expected the features of {', '.join(families)} in their order")
-    columns = {f"{name}s": tuple(row[name] for row in features.values()) for name in ("mean", "scale", "weight")}
+    columns = {
+        f"{name}s": tuple(row[name] for row in features.values())
+        for name in ("mean", "scale", "weight")
+    }
     return LinearHead(tuple(families), **columns, **content)  # type: ignore[arg-type]

@@ -94,17 +94,21 @@ def _brand(ask: Mention, item: ItemReading) -> Grounded:
         places = [_title_mention(item, ask, span) for span in _title_spans(item, ask.value)]
         return _grounded([ask], Verdict.MATCH, places or [item.brand])
     places = [_title_mention(item, ask, span) for span in _title_spans(item, ask.value)]
-    if places and item.companions.isdisjoint(ask.value.split()):
+    if places:
         return _grounded([ask], Verdict.MATCH, places)
     return _grounded([ask], Verdict.MISMATCH if item.brand else Verdict.MISSING, _list(item.brand))
 
 
 def _product(ask: Mention, item: ItemReading) -> Grounded:
-    """The head decides; what the item is instead is known from its own head or category."""
+    """The same kind of thing, or the head noun; else what the shop's fields or title name."""
     head = ask.value.split()[-1]
-    places = _title_spans(item, ask.value) or _title_spans(item, head)
-    if places or ask.value.replace(" ", "") in item.positions:
-        return _grounded([ask], Verdict.MATCH, [_title_mention(item, ask, s) for s in places] or [_told(ask)])
+    spoken = _title_spans(item, ask.value) or _title_spans(item, head)
+    named = [m for m in item.offers.get("product", ()) if m.value == ask.value and m.span]
+    places = named or [_title_mention(item, ask, span) for span in spoken]
+    if places:
+        return _grounded([ask], Verdict.MATCH, places)
+    if ask.value in item.kinds or ask.value.replace(" ", "") in item.positions:
+        return _grounded([ask], Verdict.MATCH, [item.product or _told(ask)])
     if head in item.fields:
         return _grounded([ask], Verdict.MATCH, [_told(ask)])
     if head in item.text or item.product is None:
@@ -117,7 +121,11 @@ def _model_number(ask: Mention, item: ItemReading) -> Grounded:
     if places := _title_spans(item, ask.value):
         return _grounded([ask], Verdict.MATCH, [_title_mention(item, ask, s) for s in places])
     series, _, number = ask.value.rpartition(" ")
-    rivals = [_word_mention(item, at + 1) for at in item.positions.get(series, ()) if _digits(item, at + 1)]
+    rivals = [
+        _word_mention(item, at + 1)
+        for at in item.positions.get(series, ())
+        if _digits(item, at + 1)
+    ]
     if rivals:
         return _grounded([ask], Verdict.MISMATCH, rivals)
     if number in item.positions:
@@ -147,9 +155,11 @@ def _quantities(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
 def _absences(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
     """What must not be there: said to be absent, said to be there, or not spoken of."""
     for ask in query.absent:
-        words = ask.value.split()
-        if words[-1] in item.absent:
-            yield _grounded([ask], Verdict.MATCH, [_told(ask)])
+        last = ask.value.split()[-1]
+        if last in item.absent:
+            span = item.absent[last]
+            offer = _title_mention(item, ask, span) if span else _told(ask)
+            yield _grounded([ask], Verdict.MATCH, [offer])
         elif places := _title_spans(item, ask.value):
             yield _grounded([ask], Verdict.MISMATCH, [_title_mention(item, ask, s) for s in places])
         else:
@@ -159,13 +169,11 @@ def _absences(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
 def _main_or_accessory(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
     """An accessory for the thing is not the thing: its head stands only after "for"."""
     head = query.head
-    if head is None or query.asks_accessory or item.companion_span is None:
+    if head is None or query.asks_accessory or head.stem in item.positions:
         return
-    start, end = item.companion_span
-    places = [item.words[at] for at in item.positions.get(head.stem, ())]
-    if places and head.stem in item.companions and all(word.start >= start for word in places):
+    if span := item.companions.get(head.stem):
         ask = Mention("main_or_accessory", "", "main item", (head.start, head.end))
-        offer = Mention("main_or_accessory", "", item.title[start:end], (start, end))
+        offer = Mention("main_or_accessory", "", item.title[slice(*span)], span)
         yield _grounded([ask], Verdict.MISMATCH, [offer])
 
 
@@ -184,9 +192,7 @@ def _department(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
         yield _grounded([ask], Verdict.MISMATCH, [offer])
 
 
-def _grounded(
-    asks: Sequence[Mention], verdict: Verdict, offers: Sequence[Mention]
-) -> Grounded:
+def _grounded(asks: Sequence[Mention], verdict: Verdict, offers: Sequence[Mention]) -> Grounded:
     """One finding for `asks`; the first offer is shown, all that stand in the title are marked."""
     asked = ", ".join(dict.fromkeys(ask.text for ask in asks))
     offered = offers[0].text if offers and verdict is not Verdict.MISSING else None

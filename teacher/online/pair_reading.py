@@ -24,12 +24,16 @@ _ITEMS_KEPT = 16384  # and of recent items, tens of kB each
 
 @dataclass(frozen=True, slots=True)
 class PairReading:
-    """A pair as the judge sees it: what was found, and its features."""
+    """A pair as the judge sees it: what was found, and its features.
+
+    The features of the family `similarity` mean something only with `has_similarities`.
+    """
 
     query: QueryReading
     item: ItemReading
     grounded: tuple[Grounded, ...]
     features: Float[np.ndarray, " features"]
+    has_similarities: bool
 
 
 class PairReader:
@@ -46,4 +50,4 @@ class PairReader:
         grounded = match(asked, offered)
         affinity = self._departments.affinity(asked.weights, offered.department)
         vector = features(asked, offered, grounded, affinity, similarities)
-        return PairReading(asked, offered, grounded, vector)
+        return PairReading(asked, offered, grounded, vector, similarities is not None)

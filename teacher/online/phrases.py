@@ -7,20 +7,32 @@ delimiter, and its last word that usually ends such phrases is the head.
 import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from teacher.online.readings import Mention, Span
 from teacher.online.words import Word, stems, words
 
 _DELIMITER = re.compile(r"\s[-–—|:]\s|[,;|(\[]")
 _HEADLIKE = 0.1  # share of its titles in which a word must end the leading phrase; a guess
-_COMPANIONS = 12  # words after "compatible with" that name what the item goes with
+_COMPANIONS = 3  # words after "compatible with" that name what the item goes with; a guess
 _PERSONAL = frozenset({"gender", "age", "season"})
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """The words `[start, stop)` that name what an item goes with; `span` includes the "for"."""
+
+    start: int
+    stop: int
+    span: Span
 
 
 class Phrases:
     """Finds phrases by how the catalogue uses words."""
 
-    def __init__(self, heads: Mapping[str, float], small_words: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self, heads: Mapping[str, float], small_words: Mapping[str, tuple[str, ...]]
+    ) -> None:
         self._heads = heads
         self._stop = frozenset(small_words["stop"])
         self._prepositions = frozenset(small_words["prepositions"])
@@ -45,32 +57,32 @@ class Phrases:
         self, text: str, said: Sequence[Word], mentions: Sequence[Mention], taken: AbstractSet[int]
     ) -> tuple[Mention | None, Word | None]:
         """The product named by the leading phrase, and its head; None where nothing is left."""
-        head = self._head(said[: self.leading(text, said)], mentions, taken)
-        head = head or self._head(said, mentions, taken)
+        leading = said[: self.leading(text, said)]
+        head = self._head(leading, mentions, taken) or self._head(said, mentions, taken)
         if head is None:
             return None, None
-        covering = (m for m in mentions if m.aspect == "product" and _covers(m.span, head))
-        named = next(covering, None)
+        named = next((m for m in _products(mentions) if _covers(m.span, head)), None)
         span = (head.start, head.end)
         return named or Mention("product", head.stem, text[slice(*span)], span), head
 
     def companions(
         self, said: Sequence[Word], mentions: Sequence[Mention]
-    ) -> tuple[frozenset[str], Span | None]:
-        """The stems after "for" or "compatible with", and where that phrase stands.
+    ) -> tuple[Companion, ...]:
+        """What stands after "for" or "compatible with".
 
         Whom or when something is for ("for women", "for winter") is not what it goes with.
         """
         personal = {m.span[0] for m in mentions if m.span and m.aspect in _PERSONAL}
-        for at in range(len(said)):
+        found = []
+        for at in range(1, len(said) - 1):
             for form in self._belongs_to:
                 after = at + len(form)
-                if at and tuple(w.stem for w in said[at:after]) == form and after < len(said):
-                    if said[after].start in personal:
-                        break
-                    named = said[after : after + _COMPANIONS]
-                    return frozenset(w.stem for w in named), (said[at].start, said[after].end)
-        return frozenset(), None
+                if after < len(said) and tuple(w.stem for w in said[at:after]) == form:
+                    if said[after].start not in personal:
+                        end = min(after + _COMPANIONS, len(said))
+                        found.append(Companion(after, end, (said[at].start, said[after].end)))
+                    break
+        return tuple(found)
 
     def _head(
         self, said: Sequence[Word], mentions: Sequence[Mention], taken: AbstractSet[int]
@@ -84,8 +96,13 @@ class Phrases:
             and not word.stem.isdigit()
             and not any(_covers(span, word) for span in spoken_for)
         ]
-        usual = [word for word in nouns if self._heads.get(word.stem, 0) >= _HEADLIKE]
-        return (usual or nouns or [None])[-1]
+        named = [w for w in nouns if any(_covers(m.span, w) for m in _products(mentions))]
+        usual = named or [w for w in nouns if self._heads.get(w.stem, 0) >= _HEADLIKE]
+        return next(reversed(usual or nouns), None)
+
+
+def _products(mentions: Sequence[Mention]) -> list[Mention]:
+    return [mention for mention in mentions if mention.aspect == "product"]
 
 
 def _covers(span: Span | None, word: Word) -> bool:

@@ -35,26 +35,34 @@ class Quantity:
 class QuantityFinder:
     """Finds quantities by the forms of the lexicon's units."""
 
-    def __init__(self, units: Mapping[str, Unit]) -> None:
+    def __init__(self, units: Mapping[str, Unit], counts: Mapping[str, int]) -> None:
         self._factors = {form: unit.factors for unit in units.values() for form in unit.forms}
+        self._counts = counts
         forms = sorted(self._factors, key=len, reverse=True)
         spoken = "|".join(re.escape(f) for f in forms if f[-1].isalpha())
         signs = "|".join(re.escape(f) for f in forms if not f[-1].isalpha())
         unit = f"(?:({spoken})(?![^\\W_])|({signs}))"
-        self._pattern = re.compile(rf"(?<![\w./]){_NUMBER}\s?-?\s?{unit}", re.IGNORECASE)
-        self._counted = re.compile(r"\b(?:set|pack|box|case|bag)s? of (\d+)\b", re.IGNORECASE)
+        self._measured = re.compile(rf"(?<![\w./]){_NUMBER}\s?-?\s?{unit}", re.IGNORECASE)
+        numbers = "|".join([r"\d+", *map(re.escape, counts)])
+        self._counted = re.compile(
+            rf"\b(?:(?:set|pack|box|case|bag)s? of ({numbers})|({'|'.join(counts) or '(?!)'}))\b",
+            re.IGNORECASE,
+        )
 
     def find(self, text: str) -> tuple[Quantity, ...]:
-        """The quantities of a normalised text, in order."""
+        """The quantities of a normalised text, measured ones first."""
         found = [
             Quantity(m[0], m.start(), m.end(), self._amounts(m[1], (m[2] or m[3]).lower()))
-            for m in self._pattern.finditer(text)
+            for m in self._measured.finditer(text)
         ]
         found += [
-            Quantity(m[0], m.start(), m.end(), {"count": float(m[1])})
+            Quantity(m[0], m.start(), m.end(), {"count": self._count((m[1] or m[2]).lower())})
             for m in self._counted.finditer(text)
         ]
         return tuple(found)
+
+    def _count(self, word: str) -> float:
+        return float(self._counts.get(word) or word)
 
     def _amounts(self, number: str, form: str) -> dict[str, float]:
         factors = self._factors.get(form, {})

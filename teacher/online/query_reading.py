@@ -27,11 +27,13 @@ class QueryReader:
         self._stop = frozenset(lexicon.words["stop"])
         self._accessory = frozenset(lexicon.words["accessory"])
         self._terms = TermFinder(lexicon.terms)
-        self._quantities = QuantityFinder(lexicon.units)
+        self._quantities = QuantityFinder(lexicon.units, lexicon.counts)
         self._negations = Negations(lexicon.words)
         self._phrases = Phrases(lexicon.heads, lexicon.words)
         self._departments = DepartmentModel(lexicon.departments)
-        known = {part for forms in lexicon.terms.values() for form in forms for part in form.split()}
+        known = {
+            part for forms in lexicon.terms.values() for form in forms for part in form.split()
+        }
         self._speller = Speller(lexicon.document_frequencies, frozenset(known))
 
     def read(self, query: str) -> QueryReading:
@@ -40,7 +42,7 @@ class QueryReader:
         said = tuple(self._speller.corrected(word) for word in words(text))
         quantities = self._quantities.find(text)
         scopes = self._negations.scopes(said)
-        negated = frozenset(at for scope in scopes for at in scope)
+        negated = frozenset(at for scope in scopes for at in range(scope.start, scope.stop))
         taken = negated | {at for at, w in enumerate(said) if _inside(w, quantities)}
         mentions = self._terms.find(text, said, skip=taken)
         product, head = self._phrases.product(text, said, mentions, taken)
@@ -57,18 +59,14 @@ class QueryReader:
             words=said,
             asks=tuple(sorted(asks, key=_place)),
             quantities=quantities,
-            absent=tuple(self._absent(text, said, scope) for scope in scopes),
+            absent=tuple(
+                Mention(OTHER, " ".join(s.negated), text[slice(*s.span)], s.span) for s in scopes
+            ),
             head=head,
             asks_accessory=any(word.stem in self._accessory for word in said),
             weights=content,
             departments=self._departments.posterior(content),
         )
-
-    def _absent(self, text: str, said: Sequence[Word], scope: range) -> Mention:
-        """What a negation is about, worded with the negation, compared without it."""
-        span = (said[scope.start].start, said[scope.stop - 1].end)
-        value = " ".join(word.stem for word in self._negations.negated(said, scope))
-        return Mention(OTHER, value, text[slice(*span)], span)
 
     def _residual(
         self, text: str, said: Sequence[Word], taken: AbstractSet[int], asks: Iterable[Mention]

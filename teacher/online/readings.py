@@ -48,10 +48,11 @@ class QueryReading:
 class ItemReading:
     """Everything the item offers.
 
-    `positions` are the places of each stem among the title's words; `fields` the stems of brand,
-    colour, category and attributes; `text` those of every field. `offers` come from title and
-    those short fields, `hints` from bullets and description, which mention much in passing.
-    `companions` are title words that name what the item goes with ("case for iphone").
+    `positions` are the places of each stem the title offers among its words: neither what it denies
+    (`absent`) nor what the item only goes with (`companions`, "case for iphone"; both with their
+    place in the title). `fields` are the stems of brand, colour, category and attributes, `text`
+    those of every field. `offers` come from title and those short fields, `hints` from bullets and
+    description, which mention much in passing. `kinds` are the products the item counts as.
     """
 
     item_id: str
@@ -65,9 +66,9 @@ class ItemReading:
     attributes: Mapping[str, Mention]
     quantities: tuple[Quantity, ...]
     field_quantities: tuple[Quantity, ...]
-    absent: frozenset[str]
+    absent: Mapping[str, Span | None]
     brand: Mention | None
     product: Mention | None
-    companions: frozenset[str]
-    companion_span: Span | None
+    kinds: frozenset[str]
+    companions: Mapping[str, Span]
     department: str

@@ -1,6 +1,7 @@
 """Generated and handmade values for the tests of `relevance`: factories, strategies, no oracles."""
 
 from hypothesis import strategies as st
+
 from relevance.aspects import aspect_names
 from relevance.chain_of_thought import ITEM_HEADING, JUDGEMENT_HEADING, NOTHING, QUERY_HEADING
 from relevance.domain import (

@@ -1,6 +1,7 @@
 """The list of aspects: what ships, and what a shop's own list must keep to."""
 
 import pytest
+
 from relevance.aspects import aspect_names, aspects, read_aspects
 from relevance.errors import BadInput
 

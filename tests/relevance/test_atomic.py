@@ -1,13 +1,21 @@
 """Crash-safe writing: whatever happens inside the block, the old or the whole new is there."""
 
 import stat
+from pathlib import Path
 
 import pytest
+
 from relevance.atomic import creating_folder, replacing_file, write_text
 
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+def interrupted(block, write):
+    with block as temporary:
+        write(temporary, "half")
+        raise RuntimeError("power cut")
 
 
 def test_a_text_is_written_as_utf8_in_a_folder_made_for_it(tmp_path):
@@ -32,9 +40,8 @@ def test_a_failed_block_leaves_the_old_file_and_no_litter(tmp_path):
     path = tmp_path / "file.txt"
     write_text(path, "old")
 
-    with pytest.raises(RuntimeError, match="power cut"), replacing_file(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError("power cut")
+    with pytest.raises(RuntimeError, match="power cut"):
+        interrupted(replacing_file(path), Path.write_text)
 
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file.txt"]
@@ -76,9 +83,8 @@ def test_a_failed_block_leaves_the_old_folder_and_no_litter(tmp_path):
     with creating_folder(path) as temporary:
         (temporary / "old.txt").write_text("old")
 
-    with pytest.raises(RuntimeError, match="power cut"), creating_folder(path) as temporary:
-        (temporary / "half.txt").write_text("half")
-        raise RuntimeError("power cut")
+    with pytest.raises(RuntimeError, match="power cut"):
+        interrupted(creating_folder(path), lambda folder, text: write_text(folder / "x.txt", text))
 
     assert names(path) == ["old.txt"]
     assert names(tmp_path) == ["folder"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from relevance.bootstrap import (
     Interval,
     PairedScores,
@@ -26,8 +27,7 @@ def make_fold(
     good = stream.normal(size=whole)[query_of] + stream.normal(size=pairs) > 0
     errors = stream.normal(size=pairs)
     first, second = (
-        gain * good + errors + 0.5 * stream.normal(size=whole)[query_of]
-        for gain in (1.0, 0.7)
+        gain * good + errors + 0.5 * stream.normal(size=whole)[query_of] for gain in (1.0, 0.7)
     )
     return PairedScores(good, first, second, [f"query {q}" for q in query_of])
 
@@ -73,9 +73,7 @@ def test_pairs_of_one_query_count_as_one_draw():
 
     few, many = single([once], mean_difference), single([tenfold], mean_difference)
 
-    assert (many.value, many.low, many.high) == pytest.approx(
-        (few.value, few.low, few.high)
-    )
+    assert (many.value, many.low, many.high) == pytest.approx((few.value, few.low, few.high))
 
 
 @given(st.lists(st.integers(1, 9), min_size=1))

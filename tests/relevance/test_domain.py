@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from relevance.domain import (
     AspectFinding,
     ChainOfThought,
@@ -19,7 +20,6 @@ from relevance.domain import (
     conclude,
 )
 from relevance.errors import BadInput
-
 from tests.relevance.make_values import findings, make_finding
 
 

@@ -1,6 +1,7 @@
 """The exception tree: what catches what, and what a command exits with."""
 
 import pytest
+
 from relevance.errors import (
     BadBundle,
     BadGeneration,

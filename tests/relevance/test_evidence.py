@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from relevance.domain import ChainOfThought, Label, Relevance, Side, Verdict, conclude
 from relevance.evidence import (
     Tag,
@@ -15,7 +16,6 @@ from relevance.evidence import (
     spans_of_tags,
 )
 from relevance.text import normalise
-
 from tests.relevance.make_values import make_finding, make_span, thoughts
 
 IRRELEVANT = Relevance.IRRELEVANT
@@ -138,7 +138,9 @@ def test_tags_agree_with_a_count_of_shared_characters(tokens, spans):
     for (start, end), tag, factor in zip(
         tokens, bio_tags(tokens, spans), attention_factors(tokens, spans), strict=True
     ):
-        touching = {s.relevance for s in spans if set(range(start, end)) & set(range(s.start, s.end))}
+        touching = {
+            s.relevance for s in spans if set(range(start, end)) & set(range(s.start, s.end))
+        }
         against, in_favour = IRRELEVANT in touching, Relevance.RELEVANT in touching
         assert factor == (-1 if against else int(in_favour))
         assert (tag in (NB, NI), tag in (B, I)) == (against, in_favour and not against)

@@ -1,6 +1,7 @@
 """The text an encoder sees: what each template adds, and that nothing is said twice."""
 
 import pytest
+
 from relevance.domain import Item
 from relevance.item_text import ItemText, item_text
 from relevance.text import normalise

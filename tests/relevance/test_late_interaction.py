@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from relevance.late_interaction import (
     ITEM_LIMIT,
     ITEM_ZERO_POINT,
@@ -34,7 +35,9 @@ def maxsim_by_loops(query, item, is_token):
 @given(st.integers(0, 10**6), st.integers(1, 6), st.integers(1, 6), st.data())
 def test_mean_maxsim_agrees_with_loops(seed, query_tokens, item_tokens, data):
     query, item = make_tokens(seed, query_tokens), make_tokens(seed + 1, item_tokens)
-    is_token = np.array(data.draw(st.lists(st.booleans(), min_size=item_tokens, max_size=item_tokens)))
+    is_token = np.array(
+        data.draw(st.lists(st.booleans(), min_size=item_tokens, max_size=item_tokens))
+    )
     is_token[data.draw(st.integers(0, item_tokens - 1))] = True
 
     assert mean_maxsim(query, item, is_token) == pytest.approx(
@@ -125,9 +128,7 @@ def test_integer_maxima_are_exact_at_the_extremes(step, byte):
 def test_integer_maxima_agree_with_pythons_integers(query, items):
     expected = [
         [
-            max(
-                sum(a * (b - ITEM_ZERO_POINT) for a, b in zip(q, row, strict=True)) for row in item
-            )
+            max(sum(a * (b - ITEM_ZERO_POINT) for a, b in zip(q, row, strict=True)) for row in item)
             for q in query.tolist()
         ]
         for item in items.tolist()

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn import metrics as oracle
+
 from relevance.metrics import (
     brier,
     calibration_error,
@@ -18,7 +20,6 @@ from relevance.metrics import (
     roc_curve,
     within_query_auc,
 )
-from sklearn import metrics as oracle
 
 EITHER_AUC = pytest.mark.parametrize("measure", [roc_auc, neg_pr_auc])
 NOTHING = np.array([], dtype=bool), np.array([])
@@ -306,7 +307,12 @@ def test_without_a_log_the_tail_is_the_third_with_the_rarest_words():
 def test_ties_at_the_tertile_are_all_tail():
     queries = ["lamp", "desk", "sofa", "red"]
 
-    assert head_or_tail(queries, visitors=None, titles=["red", "red"]) == (False, False, False, True)
+    assert head_or_tail(queries, visitors=None, titles=["red", "red"]) == (
+        False,
+        False,
+        False,
+        True,
+    )
 
 
 @given(st.lists(st.text("abc ", max_size=6)), st.lists(st.text("abc ", max_size=6)), st.randoms())

@@ -5,6 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from relevance.text import fold, is_unspaced, normalise, words
 
 

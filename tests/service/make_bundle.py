@@ -37,9 +37,7 @@ def make_bundle(
     tokenizer.save(str(folder / TOKENIZER))
     graph = encoder_graph(vocabulary=tokenizer.get_vocab_size(), dim=dim, seed=seed)
     onnx.save(graph, folder / ENCODER)
-    write_maxsim_graph(
-        folder / MAXSIM, dim=dim, item_scale=item_scale, weight=logit_weight, bias=logit_bias
-    )
+    write_maxsim_graph(folder / MAXSIM, dim=dim)
     write_golden(folder / GOLDEN, dim=dim, rows=max_item_tokens)
     return write_manifest(
         folder,

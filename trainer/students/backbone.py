@@ -51,7 +51,8 @@ def read_backbone(name: str = DEFAULT_BACKBONE) -> Backbone:
 
 
 def bare_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
-    """The tokenizer with the padding and truncation its file may carry switched off."""
+    """The tokenizer without padding or truncation; "[SEP]" typed by a shopper is text to it."""
+    tokenizer.encode_special_tokens = True
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer

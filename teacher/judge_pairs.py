@@ -1,0 +1,91 @@
+"""Judges any pairs with a fitted judge: pseudo-labels with reasons; and sums up judgements.
+
+One judgement's making is `teacher.online.catalogue`'s; held-out judgements of labelled pairs come
+from `fit_fold.py`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from relevance.domain import Item, Judgement, Label
+from relevance.errors import BadInput
+from relevance.late_interaction import sigmoid
+from relevance.metrics import calibration_error, neg_pr_auc, roc_auc, within_query_auc
+from relevance.records import Pair
+from teacher.online.catalogue import CatalogueJudge
+from teacher.online.features import Similarities
+from teacher.similarity_file import PairKey
+
+SEEN = "seen"  # a labelled pair the judge may have been fitted on
+
+
+def judge_pairs(
+    judge: CatalogueJudge,
+    pairs: Iterable[Pair],
+    items: Mapping[str, Item],
+    similarities: Mapping[PairKey, Similarities],
+) -> Iterator[Judgement]:
+    """A judgement for every pair; raises `BadInput` where the catalogue lacks its item.
+
+    Pairs with a label are marked as seen: nothing here proves that the judge was held out of them.
+    """
+    for pair in pairs:
+        given = similarities.get((pair.query, pair.item_id))
+        judgement = judge.judge(pair.query, item_of(items, pair), given)
+        yield judgement if pair.good is None else replace(judgement, held_out_of=SEEN)
+
+
+def item_of(items: Mapping[str, Item], pair: Pair) -> Item:
+    """The pair's item; raises `BadInput` where the catalogue lacks it."""
+    if pair.item_id not in items:
+        raise BadInput(
+            f"the pair ({pair.query!r}, `{pair.item_id}`): the catalogue has no such item"
+        )
+    return items[pair.item_id]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How judgements turned out: their number, the shares called Good and left without a reason.
+
+    `unexplained` is the share of Bad ones where no aspect mismatches, `overruled` the share of
+    Good ones where one does.
+    """
+
+    judgements: int
+    good: float
+    unexplained: float
+    overruled: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.judgements} judgements, Good {self.good:.1%}, "
+            f"unexplained {self.unexplained:.1%} of Bad, overruled {self.overruled:.1%} of Good"
+        )
+
+
+def summary(judgements: Sequence[Judgement]) -> Summary:
+    """Count verdicts."""
+    thoughts = [j.chain_of_thought for j in judgements if j.chain_of_thought]
+    good = [thought for thought in thoughts if thought.label is Label.GOOD]
+    bad = len(thoughts) - len(good)
+    return Summary(
+        judgements=len(judgements),
+        good=len(good) / max(len(thoughts), 1),
+        unexplained=sum(thought.unexplained for thought in thoughts) / max(bad, 1),
+        overruled=sum(thought.overruled for thought in good) / max(len(good), 1),
+    )
+
+
+def measures(judgements: Sequence[Judgement], good: Sequence[bool]) -> str:
+    """One line of how well log-odds separate human labels; `Bad` is Neg PR-AUC's base rate."""
+    labels = np.array(good, dtype=bool)
+    log_odds = np.array([j.log_odds for j in judgements])
+    within = within_query_auc(labels, log_odds, [j.query for j in judgements])
+    return (
+        f"ROC-AUC {roc_auc(labels, log_odds):.3f}  within queries {within:.3f}  "
+        f"Neg PR-AUC {neg_pr_auc(labels, log_odds):.3f} (Bad {1 - labels.mean():.3f})  "
+        f"calibration error {calibration_error(labels, sigmoid(log_odds)):.3f}"
+    )

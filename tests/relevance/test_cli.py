@@ -1,0 +1,148 @@
+"""`ellm` itself: help, the order of commands, exit codes, and what it says of absent parts."""
+
+import sys
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from relevance import cli
+from relevance.cli import GROUP, ORDER, make_app
+from relevance.data_commands import app as data_commands
+from relevance.errors import BadBundle, BadInput
+
+commands = typer.Typer(no_args_is_help=True)
+
+
+@commands.command()
+def bad_input() -> None:
+    raise BadInput("shop.csv: row 3: expected a label")
+
+
+@commands.command()
+def bad_bundle() -> None:
+    raise BadBundle("manifest.json: expected another\nhint: export it again")
+
+
+@commands.command()
+def needs_torch() -> None:
+    raise ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn")
+
+
+@commands.command()
+def needs_unknown() -> None:
+    raise ModuleNotFoundError("No module named 'mystery'", name="mystery")
+
+
+@commands.command()
+def interrupted() -> None:
+    raise KeyboardInterrupt
+
+
+@commands.command()
+def fine() -> None:
+    typer.echo("done")
+
+
+POINTS = (EntryPoint("wrong", f"{__name__}:commands", GROUP),)
+
+
+@pytest.fixture
+def ellm(monkeypatch, capsys):
+    """Run `ellm` with the commands above; gives exit code, stdout and stderr."""
+    monkeypatch.setattr(cli, "entry_points", lambda *, group: POINTS)
+    monkeypatch.setattr(EntryPoint, "load", lambda point: commands)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ellm", *arguments])
+        with pytest.raises(SystemExit) as ending:
+            cli.main()
+        return ending.value.code, *capsys.readouterr()
+
+    return run
+
+
+def test_help_lists_the_commands_and_the_exit_codes(ellm):
+    code, out, _ = ellm("--help")
+
+    assert code == 0
+    assert "wrong" in out
+    assert "Exit codes: 2 bad input" in " ".join(out.split())
+
+
+def test_a_command_that_ends_well_exits_with_zero(ellm):
+    assert ellm("wrong", "fine") == (0, "done\n", "")
+
+
+def test_bad_input_exits_with_two_and_one_line(ellm):
+    assert ellm("wrong", "bad-input") == (2, "", "ellm: shop.csv: row 3: expected a label\n")
+
+
+def test_a_hint_stands_on_a_line_of_its_own(ellm):
+    code, _, err = ellm("wrong", "bad-bundle")
+
+    assert code == 3
+    assert err.splitlines()[1] == "hint: export it again"
+
+
+def test_an_unknown_command_exits_with_two(ellm):
+    code, _, err = ellm("unheard-of")
+
+    assert code == 2
+    assert "unheard-of" in err
+
+
+def test_a_missing_extra_is_named_with_its_repair(ellm):
+    code, _, err = ellm("wrong", "needs-torch")
+
+    assert code == 1
+    assert "this command needs the package `torch.nn`" in err
+    assert "hint: pip install 'ellm-mkd[trainer]'" in err
+
+
+def test_a_missing_module_of_no_extra_is_a_bug_and_shows(ellm):
+    with pytest.raises(ModuleNotFoundError, match="mystery"):
+        ellm("wrong", "needs-unknown")
+
+
+def test_an_interrupted_command_exits_as_shells_expect(ellm):
+    assert ellm("wrong", "interrupted")[0] == 130
+
+
+def test_debug_shows_the_traceback(ellm):
+    with pytest.raises(BadInput, match="row 3"):
+        ellm("--debug", "wrong", "bad-input")
+
+
+def test_commands_come_in_the_order_of_a_first_use():
+    points = [EntryPoint(name, "nowhere:app", GROUP) for name in ("zoo", *sorted(ORDER))]
+
+    assert [point.name for point in sorted(points, key=cli._place)] == [*ORDER, "zoo"]
+
+
+def test_every_extra_that_is_hinted_at_exists():
+    project = tomllib.loads((Path(cli.__file__).parents[1] / "pyproject.toml").read_text())
+
+    extras = project["project"]["optional-dependencies"]
+    for module, extra in cli.EXTRA_OF_MODULE.items():
+        wanted = {"sklearn": "scikit-learn"}.get(module, module.replace("_", "-"))
+        assert any(needed.startswith(wanted) for needed in extras[extra]), module
+
+
+def test_the_app_is_made_from_whatever_is_installed():
+    names = [group.name for group in make_app().registered_groups]
+
+    assert names == sorted(names, key=lambda n: ORDER.index(n) if n in ORDER else len(ORDER))
+
+
+def test_every_option_of_the_data_commands_says_what_it_is():
+    runner = CliRunner()
+    for command in typer.main.get_group(data_commands).commands.values():
+        options = [p for p in command.params if p.name != "help"]
+
+        assert command.help
+        assert all(option.help for option in options), command.name
+        assert runner.invoke(data_commands, [command.name, "--help"]).exit_code == 0
