@@ -3,7 +3,10 @@
 Fusing and lower precision are not here; the int8 that is served is that of the embeddings.
 """
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -31,9 +34,7 @@ def write_encoder_graph(path: Path, student: ColBERT) -> None:
     attention = torch.ones(EXAMPLE_SHAPE, dtype=torch.long)
     attention[0, -2:] = 0  # a padded example, so that the mask is not folded away
     axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens")}
-    with warnings.catch_warnings():
-        # The exporter warns about its own internals; what it made is checked by the parity gate.
-        warnings.simplefilter("ignore")
+    with _quiet_exporter():
         program = torch.onnx.export(
             _TokenEmbeddings(student.eval()),
             (ids, attention),
@@ -44,4 +45,20 @@ def write_encoder_graph(path: Path, student: ColBERT) -> None:
             verbose=False,
         )
     assert program is not None
+    for node in program.model.graph.all_nodes():
+        node.metadata_props.clear()  # stack traces: paths of this machine, in a hashed file
     program.save(str(path), external_data=False)
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """torch's exporter talks about its own internals; the parity gate checks what it made."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -41,7 +41,7 @@ def measure_parity(
     exact = np.array([_float_similarity(encoded, int(at)) for at in scored])
     differences = np.abs(similarities[scored] - exact)
     return {
-        "encoder_max_difference": float(max(encoder, default=0.0)),
+        "encoder_max_difference": float(np.max(encoder, initial=0.0)),  # nan stays nan
         "maxima_differing": float(_maxima_differing(folder)),
         "similarity_max_difference": float(differences.max(initial=0.0)),
         "similarity_mean_difference": float(differences.mean()) if len(differences) else 0.0,

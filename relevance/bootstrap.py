@@ -6,7 +6,7 @@ each fold, and both judges are measured on the same draw. What is measured stand
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -25,6 +25,7 @@ class Interval:
     high: float
 
 
+@runtime_checkable
 class Statistic(Protocol):
     """A measure that takes weights with leading axes, as `roc_auc` and `neg_pr_auc` do."""
 

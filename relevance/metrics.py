@@ -21,6 +21,8 @@ Good = Bool[np.ndarray, " pairs"]
 Scores = Float[np.ndarray, " pairs"]
 Weights = Float[np.ndarray, "*draws pairs"]
 Values = Float[np.ndarray, "*draws"]
+Masses = Float[np.ndarray, "*draws scores"]
+Amounts = Float[np.ndarray, "..."] | np.float64  # a sum over the last axis may be a scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ def head_or_tail(
     return tuple(rarest[query] > cut for query in queries)
 
 
-def _mass_by_score(good: Good, scores: Scores, weights: Weights) -> tuple[Values, Values]:
+def _mass_by_score(good: Good, scores: Scores, weights: Weights) -> tuple[Masses, Masses]:
     """The weight of Good and of Bad at each distinct score, rising; last axis: scores."""
     _check(good, scores)
     if weights.shape[-1:] != good.shape:
@@ -182,7 +184,9 @@ def _mass_by_score(good: Good, scores: Scores, weights: Weights) -> tuple[Values
     return goods, bads
 
 
-def _ratio(part: Values, whole: Values, *, empty: float = float("nan")) -> Values:
+def _ratio(
+    part: Amounts, whole: Amounts, *, empty: float = float("nan")
+) -> Float[np.ndarray, "..."]:
     """part / whole, and `empty` where there is no whole."""
     part, whole = np.broadcast_arrays(part, whole)
     return np.divide(part, whole, out=np.full(whole.shape, empty), where=whole > 0)

@@ -1,26 +1,30 @@
-"""Fits the catalogue judge's weights and calibration on one fold's train part.
+"""Fits a head of the catalogue judge: weights, and the line that calibrates them.
 
-Which pairs are train stands in `relevance.folds`; mining the lexicon in `mine_lexicon.py`; what is
-made of a fitted judge in `judge_pairs.py`. Validation and test are never fitted on.
+Which pairs are train stands in `relevance.folds`, what is made of a fitted head in `fit_fold.py`.
+Validation and test pairs never come here.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.optimize import minimize  # type: ignore[import-untyped]  # scipy ships no types
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from relevance.errors import BadInput
+from relevance.late_interaction import sigmoid
+from teacher.online.features import signs
 from teacher.online.linear_head import LinearHead, columns_of
 
 INNER_FOLDS = 5
 THRESHOLD = 0.5  # the log-odds are calibrated, so this errs least and agrees with argmax of s_T
-_REGULARISATION = 0.003  # scikit-learn's C on standardised features
+REGULARISATION = 0.01  # as scikit-learn's C, on standardised features; by cross-fit on train parts
 
 Features = Float[np.ndarray, "pairs features"]
 Good = Bool[np.ndarray, " pairs"]
 Groups = Int[np.ndarray, " pairs"]
+Weights = Float[np.ndarray, " pairs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +52,15 @@ def fit_head(
             f"fitting a judge: expected Good and Bad pairs of at least {INNER_FOLDS} queries, "
             f"got {int(good.sum())} Good of {len(good)} pairs and {len(np.unique(groups))} queries"
         )
+    weights = _group_weights(groups)
     raw, inner = np.zeros(len(good)), np.zeros(len(good), dtype=np.int64)
     for fold, (rest, held) in enumerate(GroupKFold(INNER_FOLDS).split(features, good, groups)):
-        raw[held] = _fit(features[rest], good[rest], families).log_odds(features[held])
+        part = _standardised_fit(features[rest], good[rest], weights[rest], families)
+        raw[held] = part.log_odds(features[held])
         inner[held] = fold
     slope, offset = calibrating_line(raw, good)
-    head = replace(_fit(features, good, families), slope=slope, offset=offset)
-    return FittedHead(head, slope * raw + offset, inner)
+    head = _standardised_fit(features, good, weights, families)
+    return FittedHead(replace(head, slope=slope, offset=offset), slope * raw + offset, inner)
 
 
 def calibrating_line(log_odds: Float[np.ndarray, " pairs"], good: Good) -> tuple[float, float]:
@@ -70,15 +76,55 @@ def calibrating_line(log_odds: Float[np.ndarray, " pairs"], good: Good) -> tuple
     return 1e-3, float(np.log(share / (1 - share)))
 
 
-def _fit(features: Features, good: Good, families: tuple[str, ...]) -> LinearHead:
+def fit_signed(
+    features: Features,
+    good: Good,
+    weights: Weights,
+    allowed: tuple[int, ...],
+    *,
+    regularisation: float = REGULARISATION,
+) -> tuple[Float[np.ndarray, " features"], float]:
+    """Weights and bias of a logistic regression whose weights keep their `allowed` signs.
+
+    With all signs 0 this is scikit-learn's `LogisticRegression(C=regularisation)`.
+    """
+
+    def loss(parameters: Float[np.ndarray, " parameters"]) -> tuple[float, np.ndarray]:
+        logits = features @ parameters[:-1] + parameters[-1]
+        losses = np.logaddexp(0, np.where(good, -logits, logits))
+        errors = weights * (sigmoid(logits) - good)
+        gradient = np.append(features.T @ errors, errors.sum()) * regularisation
+        gradient[:-1] += parameters[:-1]
+        penalty = float(parameters[:-1] @ parameters[:-1]) / 2
+        return regularisation * float(weights @ losses) + penalty, gradient
+
+    bounds = [*(_BOUNDS[sign] for sign in allowed), (None, None)]
+    start = np.zeros(features.shape[1] + 1)
+    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    return found[:-1], float(found[-1])
+
+
+_BOUNDS = {1: (0, None), -1: (None, 0), 0: (None, None)}
+
+
+def _standardised_fit(
+    features: Features, good: Good, weights: Weights, families: tuple[str, ...]
+) -> LinearHead:
     kept = features[:, columns_of(families)]
     means, scales = kept.mean(axis=0), kept.std(axis=0)
-    scales[scales == 0] = 1.0
-    fitted = LogisticRegression(C=_REGULARISATION, max_iter=1000).fit((kept - means) / scales, good)
+    scales[scales < 1e-9] = 1.0  # constant columns
+    fitted, bias = fit_signed((kept - means) / scales, good, weights, signs(families))
     return LinearHead(
         families=families,
         means=tuple(means.tolist()),
         scales=tuple(scales.tolist()),
-        weights=tuple(fitted.coef_[0].tolist()),
-        bias=float(fitted.intercept_[0]),
+        weights=tuple(fitted.tolist()),
+        bias=bias,
     )
+
+
+def _group_weights(groups: Groups) -> Weights:
+    """One over the root of a query's pairs, 1 on average: many pairs of a query are alike."""
+    _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    weights = 1 / np.sqrt(counts)[place]
+    return weights / weights.mean()

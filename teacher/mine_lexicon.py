@@ -7,14 +7,15 @@ here can know them. General English comes from `vocabularies.toml`.
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from dataclasses import replace
+from itertools import chain, combinations
 from pathlib import Path
 
 from relevance.aspects import OTHER
 from relevance.domain import Item
 from relevance.errors import BadInput
 from teacher.online.departments import department_of
-from teacher.online.item_reading import all_stems, attribute_value
+from teacher.online.item_reading import ItemReader, all_stems, attribute_value, category_names
 from teacher.online.lexicon import Department, Lexicon, Terms, Unit
 from teacher.online.phrases import Phrases
 from teacher.online.readings import Mention
@@ -24,8 +25,7 @@ from teacher.online.words import stem, stems, words
 VOCABULARIES = Path(__file__).with_name("vocabularies.toml")
 _WORDS_OF_A_DEPARTMENT = 400
 _FEWEST = 2  # what one item alone says is no vocabulary
-_FEWEST_PRODUCTS = 3
-_HOME = 0.6  # share of a product word's titles that its category leaf must hold; a guess
+_KIN_LIFT = 5.0  # times chance at which two kinds of goods count as kin; a guess
 _LONGEST_TERM = 4  # words
 _PURITY = 0.5  # share of a name's items that must carry it in the field, else it is a plain word
 _MOST_VALUES = 0.5  # distinct values per item; an attribute every item words anew is no vocabulary
@@ -46,9 +46,10 @@ def mine_lexicon(items: Sequence[Item], *, vocabularies: Path = VOCABULARIES) ->
         ("brand", _named(_pure((i.brand for i in items), frequencies, items, fewest=1))),
         ("color", _named(_pure((i.color for i in items), frequencies, items, fewest=_FEWEST))),
         *_attribute_values(items, attributes),
-        ("product", _products(items, phrases)),
+        ("product", _products(items)),
+        ("category", _categories(items)),
     ]
-    return Lexicon(
+    lexicon = Lexicon(
         documents=len(items),
         document_frequencies={w: n for w, n in sorted(frequencies.items()) if n >= _FEWEST},
         terms=_joined(curated, mined, barred=frozenset(small_words["stop"])),
@@ -59,7 +60,9 @@ def mine_lexicon(items: Sequence[Item], *, vocabularies: Path = VOCABULARIES) ->
         counts=known["counts"],
         attributes=attributes,
         words=small_words,
+        kin={},
     )
+    return replace(lexicon, kin=_kin(lexicon, items))
 
 
 def _pure(
@@ -92,47 +95,41 @@ def _mentions(finder: TermFinder, item: Item) -> list[Mention]:
     return finder.find(item.title, words(item.title))
 
 
-def _products(items: Sequence[Item], phrases: Phrases) -> dict[str, str]:
-    """Words for products and the category leaf each of them mostly stands in.
+def _products(items: Sequence[Item]) -> dict[str, str]:
+    """What the shop calls its kinds of goods: the last steps of its category paths."""
+    last = Counter(leaf for item in items if (leaf := _leaf(item)))
+    inner = {_key(step) for item in items for step in item.category_path.split(">")[:-1]}
+    return _named(leaf for leaf, n in last.items() if n >= _FEWEST and leaf not in inner)
 
-    So a couch is a sofa where this shop keeps both under Sofas. Words spread over many leaves
-    (gift, set) name no product; without categories a common ending stands for itself.
+
+def _categories(items: Sequence[Item]) -> dict[str, str]:
+    """The wider steps of category paths, each of their parts by itself."""
+    counts = Counter(name for item in items for name in category_names(item.category_path))
+    return _named(name for name, n in counts.items() if n >= _FEWEST)
+
+
+def _kin(lexicon: Lexicon, items: Sequence[Item]) -> dict[str, dict[str, float]]:
+    """Kinds of goods that one item is often called by at once: a couch is a sofa.
+
+    Counted where a title says one and the category another; kept where that is far more than
+    chance, with the share of the rarer kind's items that are both.
     """
-    leaves = Counter(leaf for item in items if (leaf := _leaf(item)))
-    endings = Counter(
-        " ".join(phrase[-n:])
-        for item in items
-        for phrase in [phrases.leading_stems(item.title)]
-        for n in (1, 2)
-        if len(phrase) >= n
-    )
-    words_for = {e for e, n in endings.items() if n >= _FEWEST_PRODUCTS}
-    used: dict[str, Counter[str]] = defaultdict(Counter)
-    for item in items:
-        for form in _forms_in(item.title) & words_for:
-            used[form][_leaf(item)] += 1
-    found = {form: leaf for form, n in used.items() if (leaf := _home(n, leaves))}
-    return {**found, **{leaf: leaf for leaf, n in leaves.items() if n >= _FEWEST}}
-
-
-def _home(uses: Counter[str], leaves: Mapping[str, int]) -> str | None:
-    """The leaf most uses of a word stand in, if it is many more than chance would put there."""
-    placed = Counter({leaf: n for leaf, n in uses.items() if leaf})
-    if not placed:
-        return None
-    leaf, n = placed.most_common(1)[0]
-    by_chance = leaves[leaf] / sum(leaves.values())
-    share = n / placed.total()
-    return leaf if n >= _FEWEST_PRODUCTS and share >= max(_HOME, 3 * by_chance) else None
-
-
-def _forms_in(title: str) -> set[str]:
-    said = stems(title)
-    return {*said, *(" ".join(pair) for pair in zip(said, said[1:], strict=False))}
+    reader = ItemReader(lexicon)
+    goods = lexicon.terms["product"].keys()
+    named = [reader.read(item).kinds & goods for item in items]
+    single = Counter(kind for kinds in named for kind in kinds)
+    both = Counter(pair for kinds in named for pair in combinations(sorted(kinds), 2))
+    kin: dict[str, dict[str, float]] = defaultdict(dict)
+    for (one, other), n in sorted(both.items()):
+        by_chance = single[one] * single[other] / len(items)
+        if n >= _FEWEST and n >= _KIN_LIFT * by_chance:
+            share = round(n / min(single[one], single[other]), 4)
+            kin[one][other] = kin[other][one] = share
+    return dict(kin)
 
 
 def _leaf(item: Item) -> str:
-    """The last step of a category path; a department alone is no product."""
+    """The last step of a category path; a department alone is no kind of goods."""
     return _key(item.category_path.split(">")[-1]) if ">" in item.category_path else ""
 
 

@@ -83,7 +83,12 @@ def train_student(
 
 
 def start_student(backbone: Backbone, examples: Sequence[Example], recipe: Recipe) -> ColBERT:
-    """A student that starts as the pretrained encoder's own MaxSim."""
+    """A student that starts as the pretrained encoder's own MaxSim.
+
+    Eager attention without dropout: at these lengths a step is 1.4 times as fast on two cores as
+    fused attention with dropout, and a student sees its data only a few times.
+    """
+    backbone.encoder.set_attn_implementation("eager")
     student = ColBERT(backbone.encoder, hidden=backbone.hidden, dim=recipe.dim).eval()
     random = np.random.default_rng(recipe.seed)
     chosen = [examples[at] for at in random.permutation(len(examples))[:START_TEXTS]]
@@ -131,8 +136,7 @@ def _fit(
 def train_step(
     student: ColBERT, batch: Batch, optimiser: torch.optim.Optimizer, recipe: Recipe
 ) -> Mapping[str, float]:
-    """One optimiser step; returns the loss terms."""
-    student.train()
+    """One optimiser step; returns the loss terms. The student stays in eval mode: no dropout."""
     with mixed_precision():
         loss, terms = mkd_loss(student, batch, recipe)
     optimiser.zero_grad(set_to_none=True)
@@ -154,7 +158,8 @@ def make_optimiser(student: ColBERT, recipe: Recipe) -> torch.optim.Optimizer:
                 "lr": recipe.calibration_rate,
                 "weight_decay": 0.0,
             },
-        ]
+        ],
+        fused=True,
     )
 
 
@@ -175,7 +180,6 @@ def evaluation_steps(recipe: Recipe) -> frozenset[int]:
 def _evaluate(
     student: ColBERT, validation: Sequence[Pair], texts: TextTable, step: int
 ) -> Evaluation:
-    student.eval()
     logits = score_pairs(student, validation, texts)
     scored = ~np.isnan(logits)
     good = np.array([bool(pair.good) for pair in validation])[scored]

@@ -34,6 +34,10 @@ class Answers:
         """The reply to a POST of JSON."""
         return self._answer("POST", path, json.dumps(content))
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
     def _answer(self, method: str, path: str, body: str | None) -> dict[str, object]:
         try:
             self._connection.request(method, path, body, {"Content-Type": "application/json"})
@@ -58,7 +62,9 @@ def serving(
         command = [str(python), "-m", "relevance", *map(str, words)]
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:
-            yield _ready(process, port, log)
+            answers = _ready(process, port, log)
+            yield answers
+            answers.close()
         finally:
             process.terminate()
             try:

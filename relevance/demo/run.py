@@ -83,7 +83,9 @@ def _report_steps(plan: Plan, live_file: Path) -> list[Step]:
     measures, report = plan.folder / "measures.json", plan.folder / "report.html"
     named = [word for folder in folders for word in ("--folder", str(folder))]
     about = ("--data", str(plan.data), *named)
-    scores = tuple(folder / f"{name}_scores.parquet" for folder in folders for name in ("ce", "mkd"))
+    scores = tuple(
+        folder / f"{name}_scores.parquet" for folder in folders for name in ("ce", "mkd")
+    )
     judged = tuple(folder / "teacher" / "judgements.parquet" for folder in folders)
     packages = ("relevance", "trainer")
     compare = ("evaluate", "compare", *about, "--out", str(measures))

@@ -124,4 +124,3 @@ def _latencies(answers: Answers, queries: Sequence[str], item_ids: Sequence[str]
         f"score_{count}_ms": median_milliseconds(answers, queries, item_ids, candidates=count)
         for count in (100, 1000)
     }
-

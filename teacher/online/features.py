@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from relevance.aspects import aspect_names
 from relevance.domain import Verdict
-from teacher.online.matching import Grounded
+from teacher.online.matching import Grounded, same_group, same_name
 from teacher.online.readings import ItemReading, QueryReading
 
 SIMILARITY = "similarity"  # the family only an encoder can give
@@ -31,47 +31,69 @@ class Similarities:
     cosine_text: float
 
 
-_VERDICTS = tuple(f"{aspect}_{verdict}" for aspect in aspect_names() for verdict in Verdict)
-_WORDS = (
-    "title_coverage",
-    "text_coverage",
-    "title_missing_words",
-    "text_missing_words",
-    "largest_title_missing_idf",
-    "largest_text_missing_idf",
-    "all_words_in_title",
-    "no_word_in_title",
-    "pairs_in_title",
-    "head_in_title",
-    "head_in_fields",
-    "first_word_in_title",
-    "words_in_title_opening",
-    "numbers_missing",
-)
-_CATEGORY = (
-    "department_affinity",
-    "department_probability",
-    "department_is_likeliest",
-    "kind_is_asked",
-    "kind_differs",
-)
-_NEGATION = ("absences_asked", "absences_told", "absent_in_title", "absent_in_text")
-_LENGTHS = ("query_words", "title_words", "mean_idf", "largest_idf")
-_SIMILARITY = (
-    *(field.name for field in fields(Similarities)),
-    "similarity_square",
-    "similarity_times_coverage",
-    "similarity_title_minus_text",
-)
+# Each feature with its sign: +1 can only speak for a pair, -1 only against it, 0 either. So no
+# reason can be turned into its opposite by a few hundred labels.
+_SIGN_OF = {Verdict.MATCH: 1, Verdict.MISMATCH: -1, Verdict.MISSING: -1}
+_VERDICTS = {f"{aspect}_{v}": _SIGN_OF[v] for aspect in aspect_names() for v in Verdict}
+_WORDS = {
+    "title_coverage": 1,
+    "text_coverage": 1,
+    "title_missing_words": -1,
+    "text_missing_words": -1,
+    "largest_title_missing_idf": -1,
+    "largest_text_missing_idf": -1,
+    "all_words_in_title": 1,
+    "no_word_in_title": -1,
+    "pairs_in_title": 1,
+    "head_in_title": 1,
+    "head_in_fields": 1,
+    "first_word_in_title": 1,
+    "words_in_title_opening": 1,
+    "numbers_missing": -1,
+}
+_CATEGORY = {
+    "department_affinity": 1,
+    "department_probability": 1,
+    "department_is_likeliest": 1,
+    "kinship": 1,
+    "kind_differs": -1,
+}
+_AGREEMENT = {"brand_field_differs": -1, "color_field_differs": -1, "attribute_differs": -1}
+_NEGATION = {
+    "absences_asked": 0,
+    "absences_told": 1,
+    "absent_in_title": -1,
+    "absent_in_text": -1,
+}
+_LENGTHS = {"query_words": 0, "title_words": 0, "mean_idf": 0, "largest_idf": 0}
+_SIMILARITY = {
+    **dict.fromkeys((field.name for field in fields(Similarities)), 1),
+    "similarity_square": 1,
+    "similarity_times_coverage": 1,
+    "similarity_title_minus_text": 0,
+}
 
-FAMILIES: Mapping[str, tuple[str, ...]] = {
+FAMILIES: Mapping[str, Mapping[str, int]] = {
     "aspects": _VERDICTS,
     "words": _WORDS,
     "category": _CATEGORY,
+    "agreement": _AGREEMENT,
     "negation": _NEGATION,
     "lengths": _LENGTHS,
     SIMILARITY: _SIMILARITY,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What the catalogue as a whole says of a pair.
+
+    `affinity` is how at home the query's words are in the item's department, `kinship` how much
+    the asked kind of goods is one of the item's.
+    """
+
+    affinity: float
+    kinship: float
 
 
 def feature_names(families: Sequence[str]) -> tuple[str, ...]:
@@ -79,11 +101,16 @@ def feature_names(families: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for family in families for name in FAMILIES[family])
 
 
+def signs(families: Sequence[str]) -> tuple[int, ...]:
+    """The sign each of these features' weights may have; 0 where either will do."""
+    return tuple(sign for family in families for sign in FAMILIES[family].values())
+
+
 def features(
     query: QueryReading,
     item: ItemReading,
     grounded: Sequence[Grounded],
-    affinity: float,
+    corpus: Corpus,
     similarities: Similarities | None,
 ) -> Float[np.ndarray, " features"]:
     """The pair's vector, every family in its order; zeros for similarities nobody gave."""
@@ -91,7 +118,8 @@ def features(
     values = [
         *_verdicts(grounded),
         *covered,
-        *_category(query, item, affinity),
+        *_category(query, item, corpus),
+        *_agreement(query, item),
         *_negation(query, item),
         *_lengths(query, item),
     ]
@@ -146,16 +174,34 @@ def _adjacent(content: Sequence[str], item: ItemReading) -> float:
     return kept / len(neighbours)
 
 
-def _category(query: QueryReading, item: ItemReading, affinity: float) -> list[float]:
+def _category(query: QueryReading, item: ItemReading, corpus: Corpus) -> list[float]:
     """Items without a category get the neutral values of one nothing is known about."""
-    asked = {ask.value for ask in query.asks if ask.aspect == "product"}
-    same, known = bool(asked & item.kinds), bool(asked and item.kinds)
-    kinds = [float(same), float(known and not same)]
+    kinds = [corpus.kinship, float(bool(item.kinds) and corpus.kinship == 0)]
     if not item.department or not query.departments:
         return [0.0, 0.5, 0.5, *kinds]
     probability = query.departments.get(item.department, 0.0)
     likeliest = float(probability >= max(query.departments.values()))
-    return [affinity, probability, likeliest, *kinds]
+    return [corpus.affinity, probability, likeliest, *kinds]
+
+
+def _agreement(query: QueryReading, item: ItemReading) -> list[float]:
+    """Where the shop's own fields say something else than what was asked: titles are stuffed."""
+    asked: dict[str, set[str]] = {}
+    for ask in query.asks:
+        asked.setdefault(ask.aspect, set()).add(ask.value)
+    brands, colors = asked.get("brand", set()), asked.get("color", set())
+    brand = item.brand is not None and not any(same_name(b, item.brand.value) for b in brands)
+    offered = {m.value for m in item.offers.get("color", ()) if m.span is None}
+    rivals = sum(
+        mention.value not in values and any(same_group(mention.value, value) for value in values)
+        for mention in item.attributes.values()
+        for values in [asked.get(mention.aspect, set())]
+    )
+    return [
+        float(bool(brands) and brand),
+        float(bool(colors) and bool(offered) and colors.isdisjoint(offered)),
+        min(rivals, _MOST),
+    ]
 
 
 def _negation(query: QueryReading, item: ItemReading) -> list[float]:

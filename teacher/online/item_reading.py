@@ -3,29 +3,42 @@
 Only the title has spans: it is the text a student sees, so evidence points into it.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
+from relevance.aspects import OTHER
 from relevance.domain import Item
 from relevance.text import normalise
 from teacher.online.departments import department_of
 from teacher.online.lexicon import Lexicon
-from teacher.online.negation import Negations, base_of_less
-from teacher.online.phrases import Phrases
+from teacher.online.negation import Negations
+from teacher.online.phrases import Companion, Phrases
 from teacher.online.quantities import QuantityFinder
 from teacher.online.readings import EXCLUSIVE, ItemReading, Mention, Span
 from teacher.online.terms import TermFinder
 from teacher.online.words import Word, stems, words
 
 _LONGEST_FIELD = 4000  # characters of bullets and of description that are read
-_OWN_FIELDS = ("category", "product", "brand")  # read from their fields, not from the title
+_OWN_FIELDS = ("category", "brand")  # read from their fields, not from the title
 
 
 def all_stems(item: Item) -> frozenset[str]:
     """Every stem that any field of the item says."""
     texts = (item.title, *_short_fields(item), *_long_fields(item))
     return frozenset(found for text in texts for found in stems(text))
+
+
+def category_names(category_path: str) -> list[str]:
+    """The steps above a path's last one, each of their parts by itself, as compared.
+
+    >>> category_names("Clothing, Shoes & Jewelry > Women > Sandals")
+    ['clothing', 'shoe', 'jewelry', 'women']
+    """
+    steps = category_path.split(">")
+    parts = (part for step in steps[:-1] or steps for part in re.split(r"[,&]", step))
+    return [name for part in parts if (name := " ".join(stems(part)))]
 
 
 def attribute_value(name: str, aspect: str, value: str) -> str:
@@ -53,61 +66,47 @@ class ItemReader:
         """Everything `item` offers."""
         title = normalise(item.title)
         said = words(title)
-        scopes = self._negations.scopes(said)
-        denied = frozenset(at for scope in scopes for at in range(scope.start, scope.stop))
+        attributes = dict(self._attribute(*attribute) for attribute in item.attributes)
+        fields, loose = " | ".join(_short_fields(item)), " | ".join(_long_fields(item))
+        field_words, loose_words = words(fields), words(loose)
+        denied = self._negations.positions(said)
         mentions = self._terms.find(title, said, skip=denied)
         companions = self._phrases.companions(said, mentions)
         beside = denied | {at for c in companions for at in range(c.start, c.stop)}
-        product, _ = self._phrases.product(title, said, mentions, beside)
-        attributes = {
-            name: self._attribute(name, value) for name, value in item.attributes if value
-        }
-        fields = " | ".join(_short_fields(item))
-        loose = " | ".join(_long_fields(item))
-        loose_words = words(loose)
-        absent = {**dict.fromkeys(self._denied(loose_words)), **self._denied(said)}
+        own = self._own_product(item, attributes)
+        named, _ = self._phrases.product(title, said, mentions, beside)
         return ItemReading(
             item_id=item.item_id,
             title=title,
             words=said,
             positions=_positions(said, beside),
-            fields=frozenset(stems(fields)),
-            text=frozenset([*stems(title), *stems(fields), *(word.stem for word in loose_words)]),
+            fields=_stems(field_words),
+            text=_stems(said) | _stems(field_words) | _stems(loose_words),
             offers=self._offers(item, mentions, attributes),
             hints=frozenset((m.aspect, m.value) for m in self._terms.find(loose, loose_words)),
             attributes=attributes,
             quantities=self._quantities.find(title),
             field_quantities=self._quantities.find(f"{fields} | {loose}"),
-            absent=absent,
+            absent=self._absent(said, field_words, loose_words),
+            present=self._negations.included(said, field_words, loose_words),
             brand=_brand(item, attributes),
-            product=self._own_product(item, attributes) or product,
-            kinds=self._kinds(item, mentions, attributes),
+            product=own or named,
+            kinds=_kinds(own, mentions, companions) | set(category_names(item.category_path)),
             companions={said[at].stem: c.span for c in companions for at in range(c.start, c.stop)},
             department=department_of(item.category_path),
         )
 
-    def _denied(self, said: Sequence[Word]) -> dict[str, Span]:
-        """Every stem a text says is not there, and where it says so."""
-        found = {s: scope.span for scope in self._negations.scopes(said) for s in scope.negated}
-        for word in said:
-            if base := base_of_less(word.stem):
-                found[base] = (word.start, word.end)
-        return found
+    def _absent(self, said: Sequence[Word], *fields: Sequence[Word]) -> dict[str, Span | None]:
+        """Every stem denied somewhere; where in the title, if it is denied there."""
+        hidden = (stem for field in fields for stem in self._negations.absent(field))
+        return {**dict.fromkeys(hidden), **self._negations.absent(said)}
 
     def _own_product(self, item: Item, attributes: Mapping[str, Mention]) -> Mention | None:
-        """The product the shop's own fields name: an attribute, or the last step of the category."""
-        leaf = item.category_path.split(">")[-1].strip()
+        """The product the shop's own fields name: by attribute or by the category's last step."""
+        leaf = normalise(item.category_path).split(">")[-1].strip()
         key = " ".join(stems(leaf))
         named = next((m for m in attributes.values() if m.aspect == "product"), None)
         return named or (Mention("product", key, leaf) if key in self._kinds_known else None)
-
-    def _kinds(
-        self, item: Item, mentions: Sequence[Mention], attributes: Mapping[str, Mention]
-    ) -> frozenset[str]:
-        """The product of the shop's own fields; where they are silent, those the title names."""
-        own = self._own_product(item, attributes)
-        named = [m.value for m in mentions if m.aspect == "product"]
-        return frozenset([own.value] if own else named)
 
     def _offers(
         self, item: Item, mentions: Sequence[Mention], attributes: Mapping[str, Mention]
@@ -121,8 +120,8 @@ class ItemReader:
 
     def _field_mentions(self, item: Item) -> Iterator[Mention]:
         if item.color:
-            yield from self._within("color", item.color)
-        path = item.category_path
+            yield from self._within("color", normalise(item.color))
+        path = normalise(item.category_path)
         for mention in self._terms.find(path, words(path)):
             if mention.aspect in ("gender", "age", "season"):
                 yield _spanless(mention, mention.text)
@@ -133,21 +132,42 @@ class ItemReader:
         found = finder.find(field, words(field)) if finder else []
         return [_spanless(mention, field) for mention in found]
 
-    def _attribute(self, name: str, value: str) -> Mention:
-        key = " ".join(stems(name))
-        aspect = self._attributes.get(key, "other")
-        known = self._within(aspect, value)
-        return known[0] if known else Mention(aspect, attribute_value(key, aspect, value), value)
+    def _attribute(self, name: str, value: str) -> tuple[str, Mention]:
+        key, text = " ".join(stems(name)), normalise(value)
+        aspect = self._attributes.get(key, OTHER)
+        known = self._within(aspect, text)
+        return key, known[0] if known else Mention(aspect, attribute_value(key, aspect, text), text)
 
 
 def _short_fields(item: Item) -> Iterator[str]:
     yield from (item.brand, item.color, item.category_path)
     for name, value in item.attributes:
-        yield f"{name} {value}"
+        yield f"{value} {name}"  # in this order "no" denies its name
+
+
+def _kinds(
+    own: Mention | None, mentions: Sequence[Mention], companions: Sequence[Companion]
+) -> frozenset[str]:
+    """The products that fields and title name, but for those the item only goes with."""
+    named = [
+        mention.value
+        for mention in mentions
+        if mention.aspect == "product" and not any(c.covers(mention.span) for c in companions)
+    ]
+    return frozenset([*named, own.value] if own else named)
+
+
+def _stems(said: Sequence[Word]) -> frozenset[str]:
+    return frozenset(word.stem for word in said)
 
 
 def _long_fields(item: Item) -> tuple[str, str]:
-    return item.bullet_points[:_LONGEST_FIELD], item.description[:_LONGEST_FIELD]
+    return _one_line(item.bullet_points), _one_line(item.description)
+
+
+def _one_line(text: str) -> str:
+    """The part of a long field that is read; what is shown of it must be a single line."""
+    return " ".join(text[:_LONGEST_FIELD].split())
 
 
 def _positions(said: Sequence[Word], beside: AbstractSet[int]) -> dict[str, tuple[int, ...]]:

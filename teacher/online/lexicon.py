@@ -42,7 +42,7 @@ class Lexicon:
     `terms` are recognised everywhere, `field_terms` only in their aspect's own field; a value
     `group=value` excludes the other values of its group. `heads` is the share of its titles in
     which a word ends the leading noun phrase; `attributes` maps an attribute's name to its
-    aspect. All words are stems.
+    aspect; `kin` holds kinds of goods that are one item's names at once. All words are stems.
     """
 
     documents: int
@@ -55,6 +55,7 @@ class Lexicon:
     counts: Mapping[str, int]
     attributes: Mapping[str, str]
     words: Mapping[str, tuple[str, ...]]
+    kin: Mapping[str, Mapping[str, float]]
 
     def idf(self, stem: str) -> float:
         """How telling a word is: 0 where every item has it, largest where none does."""

@@ -14,7 +14,11 @@ from teacher.online.readings import EXCLUSIVE, ItemReading, Mention, QueryReadin
 
 _ANY_VALUE = frozenset({"multicolour", "unisex"})  # offered to everyone who asks
 _CONFIDENT = 0.8  # probability from which a query's department is spoken of; a guess
+_KIN = 0.15  # share of shared items from which two kinds of goods are called the same; a guess
 _UNLIKELY = 0.02  # and below which the item's own department contradicts it
+
+
+Kin = Mapping[str, Mapping[str, float]]  # kinds of goods → kinds they are also called
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +30,9 @@ class Grounded:
     title_spans: tuple[Span, ...] = ()
 
 
-def match(query: QueryReading, item: ItemReading) -> tuple[Grounded, ...]:
+def match(query: QueryReading, item: ItemReading, kin: Kin) -> tuple[Grounded, ...]:
     """Everything found, in the aspects' canonical order, within an aspect in query order."""
-    found = [*_from_asks(query, item), *_quantities(query, item), *_absences(query, item)]
+    found = [*_from_asks(query, item, kin), *_quantities(query, item), *_absences(query, item)]
     found += [*_main_or_accessory(query, item), *_department(query, item)]
     return tuple(sorted(found, key=lambda g: (_ORDER[g.finding.aspect], g.query_spans)))
 
@@ -50,12 +54,14 @@ def evidence(grounded: Sequence[Grounded], label: Label) -> tuple[EvidenceSpan, 
     return tuple(dict.fromkeys(spans))
 
 
-def _from_asks(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
+def _from_asks(query: QueryReading, item: ItemReading, kin: Kin) -> Iterator[Grounded]:
     """Asks of one exclusive aspect are alternatives (tan or brown): one finding for all."""
     together: dict[str, list[Mention]] = defaultdict(list)
     for ask in query.asks:
         if ask.aspect in EXCLUSIVE:
             together[ask.aspect].append(ask)
+        elif ask.aspect == "product":
+            yield _product(ask, item, kin)
         else:
             yield _RULES.get(ask.aspect, _open_value)(ask, item)
     for asks in together.values():
@@ -81,16 +87,20 @@ def _open_value(ask: Mention, item: ItemReading) -> Grounded:
     if same:
         return _grounded([ask], Verdict.MATCH, same)
     form = ask.value.rpartition("=")[2]
+    if form in item.absent and form not in item.present:
+        span = item.absent[form]
+        offer = _title_mention(item, ask, span) if span else Mention(OTHER, "", f"no {ask.text}")
+        return _grounded([ask], Verdict.MISMATCH, [offer])
     if places := _title_spans(item, form):
         return _grounded([ask], Verdict.MATCH, [_title_mention(item, ask, s) for s in places])
     if (ask.aspect, ask.value) in item.hints or _says(item.text, form):
         return _grounded([ask], Verdict.MATCH, [_told(ask)])
-    rivals = [offer for offer in offers if _same_group(ask.value, offer.value)]
+    rivals = [offer for offer in offers if same_group(ask.value, offer.value)]
     return _grounded([ask], Verdict.MISMATCH if rivals else Verdict.MISSING, rivals)
 
 
 def _brand(ask: Mention, item: ItemReading) -> Grounded:
-    if item.brand and _same_name(ask.value, item.brand.value):
+    if item.brand and same_name(ask.value, item.brand.value):
         places = [_title_mention(item, ask, span) for span in _title_spans(item, ask.value)]
         return _grounded([ask], Verdict.MATCH, places or [item.brand])
     places = [_title_mention(item, ask, span) for span in _title_spans(item, ask.value)]
@@ -99,7 +109,7 @@ def _brand(ask: Mention, item: ItemReading) -> Grounded:
     return _grounded([ask], Verdict.MISMATCH if item.brand else Verdict.MISSING, _list(item.brand))
 
 
-def _product(ask: Mention, item: ItemReading) -> Grounded:
+def _product(ask: Mention, item: ItemReading, kin: Kin) -> Grounded:
     """The same kind of thing, or the head noun; else what the shop's fields or title name."""
     head = ask.value.split()[-1]
     spoken = _title_spans(item, ask.value) or _title_spans(item, head)
@@ -107,13 +117,21 @@ def _product(ask: Mention, item: ItemReading) -> Grounded:
     places = named or [_title_mention(item, ask, span) for span in spoken]
     if places:
         return _grounded([ask], Verdict.MATCH, places)
-    if ask.value in item.kinds or ask.value.replace(" ", "") in item.positions:
+    if kinship(ask, item, kin) >= _KIN or ask.value.replace(" ", "") in item.positions:
         return _grounded([ask], Verdict.MATCH, [item.product or _told(ask)])
     if head in item.fields:
         return _grounded([ask], Verdict.MATCH, [_told(ask)])
     if head in item.text or item.product is None:
         return _grounded([ask], Verdict.MISSING, [])
     return _grounded([ask], Verdict.MISMATCH, [item.product])
+
+
+def kinship(ask: Mention, item: ItemReading, kin: Kin) -> float:
+    """How much the asked kind of goods is one of the item's: 1 where it is named."""
+    if ask.value in item.kinds:
+        return 1.0
+    known = kin.get(ask.value, {})
+    return max((known.get(kind, 0.0) for kind in item.kinds), default=0.0)
 
 
 def _model_number(ask: Mention, item: ItemReading) -> Grounded:
@@ -156,12 +174,14 @@ def _absences(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
     """What must not be there: said to be absent, said to be there, or not spoken of."""
     for ask in query.absent:
         last = ask.value.split()[-1]
-        if last in item.absent:
+        if last in item.absent and last not in item.present:
             span = item.absent[last]
             offer = _title_mention(item, ask, span) if span else _told(ask)
             yield _grounded([ask], Verdict.MATCH, [offer])
         elif places := _title_spans(item, ask.value):
             yield _grounded([ask], Verdict.MISMATCH, [_title_mention(item, ask, s) for s in places])
+        elif last in item.present:
+            yield _grounded([ask], Verdict.MISMATCH, [Mention(OTHER, last, f"with {last}")])
         else:
             yield _grounded([ask], Verdict.MISSING, [])
 
@@ -241,11 +261,12 @@ def _says(stems_said: frozenset[str], value: str) -> bool:
     return all(part in stems_said for part in value.split())
 
 
-def _same_group(first: str, second: str) -> bool:
+def same_group(first: str, second: str) -> bool:
+    """Whether two values exclude each other unless they are equal."""
     return "=" in first and first.partition("=")[0] == second.partition("=")[0]
 
 
-def _same_name(asked: str, brand: str) -> bool:
+def same_name(asked: str, brand: str) -> bool:
     """Equal but for blanks, or one name inside the other ("Michael Michael Kors")."""
     if asked.replace(" ", "") == brand.replace(" ", ""):
         return True
@@ -258,7 +279,6 @@ def _list(mention: Mention | None) -> list[Mention]:
 
 _RULES: Mapping[str, Callable[[Mention, ItemReading], Grounded]] = {
     "brand": _brand,
-    "product": _product,
     "model_number": _model_number,
 }
 _ORDER = {name: at for at, name in enumerate(aspect_names())}

@@ -11,10 +11,10 @@ from jaxtyping import Float
 
 from relevance.domain import Item
 from teacher.online.departments import DepartmentModel
-from teacher.online.features import Similarities, features
+from teacher.online.features import Corpus, Similarities, features
 from teacher.online.item_reading import ItemReader
 from teacher.online.lexicon import Lexicon
-from teacher.online.matching import Grounded, match
+from teacher.online.matching import Grounded, kinship, match
 from teacher.online.query_reading import QueryReader
 from teacher.online.readings import ItemReading, QueryReading
 
@@ -40,6 +40,7 @@ class PairReader:
     """Reads pairs with one lexicon; every query and item is read once while it is remembered."""
 
     def __init__(self, lexicon: Lexicon) -> None:
+        self._kin = lexicon.kin
         self._departments = DepartmentModel(lexicon.departments)
         self._read_query = lru_cache(maxsize=_QUERIES_KEPT)(QueryReader(lexicon).read)
         self._read_item = lru_cache(maxsize=_ITEMS_KEPT)(ItemReader(lexicon).read)
@@ -47,7 +48,13 @@ class PairReader:
     def read(self, query: str, item: Item, similarities: Similarities | None = None) -> PairReading:
         """The pair's findings and features."""
         asked, offered = self._read_query(query), self._read_item(item)
-        grounded = match(asked, offered)
-        affinity = self._departments.affinity(asked.weights, offered.department)
-        vector = features(asked, offered, grounded, affinity, similarities)
+        grounded = match(asked, offered, self._kin)
+        corpus = Corpus(
+            affinity=self._departments.affinity(asked.weights, offered.department),
+            kinship=max(
+                (kinship(a, offered, self._kin) for a in asked.asks if a.aspect == "product"),
+                default=0.0,
+            ),
+        )
+        vector = features(asked, offered, grounded, corpus, similarities)
         return PairReading(asked, offered, grounded, vector, similarities is not None)

@@ -15,6 +15,7 @@ from teacher.online.words import Word, stems, words
 _DELIMITER = re.compile(r"\s[-–—|:]\s|[,;|(\[]")
 _HEADLIKE = 0.1  # share of its titles in which a word must end the leading phrase; a guess
 _COMPANIONS = 3  # words after "compatible with" that name what the item goes with; a guess
+_GOODS = frozenset({"product", "category"})  # both name what the thing is
 _PERSONAL = frozenset({"gender", "age", "season"})
 
 
@@ -25,6 +26,13 @@ class Companion:
     start: int
     stop: int
     span: Span
+
+    def covers(self, span: Span | None) -> bool:
+        """Whether the companion's phrase holds the beginning of `span`."""
+        return span is not None and self.span[0] <= span[0] < self.span[1]
+
+
+_LONGEST_MARKER = 3  # words
 
 
 class Phrases:
@@ -61,9 +69,10 @@ class Phrases:
         head = self._head(leading, mentions, taken) or self._head(said, mentions, taken)
         if head is None:
             return None, None
-        named = next((m for m in _products(mentions) if _covers(m.span, head)), None)
-        span = (head.start, head.end)
-        return named or Mention("product", head.stem, text[slice(*span)], span), head
+        named = (m for m in mentions if m.aspect in _GOODS and _covers(m.span, head))
+        found = next(named, Mention("", head.stem, "", (head.start, head.end)))
+        assert found.span is not None
+        return Mention("product", found.value, text[slice(*found.span)], found.span), head
 
     def companions(
         self, said: Sequence[Word], mentions: Sequence[Mention]
@@ -75,19 +84,25 @@ class Phrases:
         personal = {m.span[0] for m in mentions if m.span and m.aspect in _PERSONAL}
         found = []
         for at in range(1, len(said) - 1):
-            for form in self._belongs_to:
-                after = at + len(form)
-                if after < len(said) and tuple(w.stem for w in said[at:after]) == form:
-                    if said[after].start not in personal:
-                        end = min(after + _COMPANIONS, len(said))
-                        found.append(Companion(after, end, (said[at].start, said[after].end)))
-                    break
+            after = at + self._marker(said, at)
+            if at < after < len(said) and said[after].start not in personal:
+                end = after + 1
+                while end < min(after + _COMPANIONS, len(said)) and not said[end].follows_break(
+                    said[end - 1]
+                ):
+                    end += 1
+                found.append(Companion(after, end, (said[at].start, said[end - 1].end)))
         return tuple(found)
+
+    def _marker(self, said: Sequence[Word], at: int) -> int:
+        """How many words "for" or "compatible with" has that begins at `at`; 0 for none."""
+        ahead = tuple(word.stem for word in said[at : at + _LONGEST_MARKER])
+        return max((len(f) for f in self._belongs_to if ahead[: len(f)] == f), default=0)
 
     def _head(
         self, said: Sequence[Word], mentions: Sequence[Mention], taken: AbstractSet[int]
     ) -> Word | None:
-        spoken_for = [m.span for m in mentions if m.aspect != "product"]
+        spoken_for = [m.span for m in mentions if m.aspect not in _GOODS]
         nouns = [
             word
             for at, word in enumerate(said)
@@ -96,13 +111,10 @@ class Phrases:
             and not word.stem.isdigit()
             and not any(_covers(span, word) for span in spoken_for)
         ]
-        named = [w for w in nouns if any(_covers(m.span, w) for m in _products(mentions))]
+        goods = [m.span for m in mentions if m.aspect in _GOODS]
+        named = [w for w in nouns if any(_covers(span, w) for span in goods)]
         usual = named or [w for w in nouns if self._heads.get(w.stem, 0) >= _HEADLIKE]
         return next(reversed(usual or nouns), None)
-
-
-def _products(mentions: Sequence[Mention]) -> list[Mention]:
-    return [mention for mention in mentions if mention.aspect == "product"]
 
 
 def _covers(span: Span | None, word: Word) -> bool:

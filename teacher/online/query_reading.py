@@ -46,7 +46,9 @@ class QueryReader:
         taken = negated | {at for at, w in enumerate(said) if _inside(w, quantities)}
         mentions = self._terms.find(text, said, skip=taken)
         product, head = self._phrases.product(text, said, mentions, taken)
-        asks = [m for m in mentions if m.aspect != "product"] + ([product] if product else [])
+        asks = [m for m in mentions if m.aspect not in ("product", "category")] + (
+            [product] if product else []
+        )
         asks += _model_numbers(text, said, taken, asks)
         asks += self._residual(text, said, taken, asks)
         content = {

@@ -52,7 +52,8 @@ class ItemReading:
     (`absent`) nor what the item only goes with (`companions`, "case for iphone"; both with their
     place in the title). `fields` are the stems of brand, colour, category and attributes, `text`
     those of every field. `offers` come from title and those short fields, `hints` from bullets and
-    description, which mention much in passing. `kinds` are the products the item counts as.
+    description, which mention much in passing. `kinds` are the products the item counts as,
+    `present` what it says to come with.
     """
 
     item_id: str
@@ -67,6 +68,7 @@ class ItemReading:
     quantities: tuple[Quantity, ...]
     field_quantities: tuple[Quantity, ...]
     absent: Mapping[str, Span | None]
+    present: frozenset[str]
     brand: Mention | None
     product: Mention | None
     kinds: frozenset[str]

@@ -12,7 +12,7 @@ from rapidfuzz.distance import OSA
 
 from teacher.online.words import Word
 
-_SHORTEST = 5  # shorter words have too many neighbours
+_SHORTEST = 4  # shorter words have too many neighbours
 _LONG = 9  # from this length on two slips are forgiven, else one
 _SEEN = 3  # items that must use a word before anything is corrected to it
 
@@ -24,7 +24,7 @@ class Speller:
         self._known = known | frequencies.keys()
         self._by_opening: dict[str, list[str]] = defaultdict(list)
         for word in sorted(known | {w for w, n in frequencies.items() if n >= _SEEN}):
-            if len(word) >= _SHORTEST - 1 and word.isalpha():
+            if len(word) >= _SHORTEST and word.isalpha():
                 self._by_opening[word[0]].append(word)
 
     def corrected(self, word: Word) -> Word:

@@ -24,6 +24,10 @@ class Word:
     start: int
     end: int
 
+    def follows_break(self, previous: "Word") -> bool:
+        """Whether more than a blank or a hyphen stands between this word and the one before."""
+        return self.start - previous.end > 1
+
 
 def words(text: str) -> tuple[Word, ...]:
     """The words of a normalised text, in order.

@@ -1,14 +1,16 @@
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+HADOLINT = Path(sys.executable).parent / "hadolint"
 DOCKERFILES = sorted(Path("deploy").glob("*.Dockerfile"))
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.name)
 def test_hadolint_finds_nothing_in_a_dockerfile(dockerfile: Path) -> None:
-    linted = subprocess.run(["hadolint", str(dockerfile)], capture_output=True, text=True)
+    linted = subprocess.run([str(HADOLINT), str(dockerfile)], capture_output=True, text=True)
 
     assert linted.returncode == 0, linted.stdout + linted.stderr
 

@@ -34,9 +34,7 @@ def test_the_service_extra_brings_no_training_stack(service_python: Path) -> Non
     assert found.stdout.strip() == "[]"
 
 
-def test_it_serves_the_demos_store(
-    service_python: Path, demo_output: str, tmp_path: Path
-) -> None:
+def test_it_serves_the_demos_store(service_python: Path, demo_output: str, tmp_path: Path) -> None:
     store, teacher = (DEMO / "latest" / name for name in ("store", "teacher"))
 
     with serving(store, teacher, tmp_path / "log", python=service_python) as answers:

@@ -69,7 +69,9 @@ def test_pairs_of_one_query_count_as_one_draw():
     scores = np.random.default_rng(3).normal(size=20)
     queries = [str(at) for at in range(20)]
     once = SingleScores(np.ones(20, dtype=bool), scores, queries)
-    tenfold = SingleScores(np.ones(200, dtype=bool), scores.repeat(10), np.repeat(queries, 10))
+    tenfold = SingleScores(
+        np.ones(200, dtype=bool), scores.repeat(10), np.repeat(queries, 10).tolist()
+    )
 
     few, many = single([once], mean_difference), single([tenfold], mean_difference)
 
@@ -78,7 +80,7 @@ def test_pairs_of_one_query_count_as_one_draw():
 
 @given(st.lists(st.integers(1, 9), min_size=1))
 def test_effective_clusters_are_all_where_sizes_are_equal_and_fewer_elsewhere(sizes):
-    clusters = np.repeat([str(at) for at in range(len(sizes))], sizes)
+    clusters = np.repeat([str(at) for at in range(len(sizes))], sizes).tolist()
 
     found = effective_clusters(clusters)
 

@@ -18,7 +18,8 @@ def attention_regulation(attention: torch.Tensor, factors: torch.Tensor) -> torc
     (1 − a)² for +1, max(0, a − 0.2)² for −1. Divide the sum by the number of evidence tokens of
     the whole batch.
     """
-    relevant = (1.0 - attention).square()
-    irrelevant = (attention - IRRELEVANT_MARGIN).clamp(min=0.0).square()
-    zero = torch.zeros_like(attention)  # where() keeps the −inf of padded positions out
-    return torch.where(factors > 0, relevant, torch.where(factors < 0, irrelevant, zero))
+    # −inf where the other text has no token: kept out first, or its gradient would be 0 · inf
+    evident = torch.where(factors == 0, 0.0, attention)
+    relevant = (1.0 - evident).square()
+    irrelevant = (evident - IRRELEVANT_MARGIN).clamp(min=0.0).square()
+    return torch.where(factors > 0, relevant, torch.where(factors < 0, irrelevant, 0.0))

@@ -39,6 +39,7 @@ def read_backbone(name: str = DEFAULT_BACKBONE) -> Backbone:
     """
     source = str(_packaged_folder()) if name == DEFAULT_BACKBONE else name
     transformers_logging.set_verbosity_error()  # it lists the pooling layer we leave out on purpose
+    transformers_logging.disable_progress_bar()
     try:
         encoder = AutoModel.from_pretrained(source, add_pooling_layer=False)
         fast = AutoTokenizer.from_pretrained(source, use_fast=True).backend_tokenizer

@@ -8,12 +8,13 @@
 A bundle, which is what gets served, is made from it by the exporter.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModel
@@ -21,6 +22,7 @@ from transformers import AutoConfig, AutoModel
 from relevance.atomic import creating_folder
 from relevance.errors import BadInput
 from relevance.item_text import ItemText
+from trainer.students.backbone import bare_tokenizer
 from trainer.students.colbert import ColBERT
 
 CARD, WEIGHTS, TOKENIZER = "student.json", "model.safetensors", "tokenizer.json"
@@ -31,8 +33,8 @@ class StudentCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: str = "relevance-student/1"
-    student: str = "colbert"
+    format: Literal["relevance-student/1"] = "relevance-student/1"
+    student: Literal["colbert"] = "colbert"
     backbone: str
     hidden: int
     dim: int
@@ -71,7 +73,14 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         )
         student = ColBERT(encoder, hidden=card.hidden, dim=card.dim)
         student.load_state_dict(load_file(folder / WEIGHTS))
-        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-    except (OSError, ValueError, RuntimeError, json.JSONDecodeError) as fault:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as fault:
         raise BadInput(f"{folder}: expected a student's checkpoint: {fault}") from fault
-    return Checkpoint(student.eval(), tokenizer, card)
+    return Checkpoint(student.eval(), _read_tokenizer(folder / TOKENIZER), card)
+
+
+def _read_tokenizer(path: Path) -> Tokenizer:
+    """As the backbone's: the file does not say that a typed "[SEP]" is text."""
+    try:
+        return bare_tokenizer(Tokenizer.from_file(str(path)))
+    except Exception as fault:  # tokenizers raises nothing narrower
+        raise BadInput(f"{path}: expected a fast tokenizer: {fault}") from fault

@@ -51,17 +51,25 @@ class ColBERT(nn.Module):
         """Set the projection to the first principal axes of these texts' token embeddings.
 
         An uncentred projection keeps as much of every cosine as `dim` axes can, so training starts
-        from the pretrained similarity and not from noise.
+        from the pretrained similarity and not from noise. A fixed rotation then spreads the first
+        axes over all dimensions: cosines stay, and one scale quantises every dimension well.
         """
         hidden = self.encoder(input_ids=texts.ids, attention_mask=texts.attention)
         rows = functional.normalize(hidden.last_hidden_state[texts.is_token].float(), dim=-1)
         _, axes = torch.linalg.eigh(rows.T @ rows)  # ascending eigenvalues
-        self.projection.weight.copy_(axes.flip(1)[:, : self.projection.out_features].T)
+        kept = axes.flip(1)[:, : self.projection.out_features]
+        self.projection.weight.copy_(_rotation(kept.shape[1]) @ kept.T)
 
     @torch.no_grad()
     def start_bias(self, mean_maxsim: torch.Tensor) -> None:
         """Centre the logit on the median of these similarities."""
         self.bias.copy_(-self.weight * mean_maxsim.median())
+
+
+def _rotation(dim: int) -> torch.Tensor:
+    """One orthogonal matrix (dim, dim), the same at every call."""
+    gaussian = torch.randn(dim, dim, generator=torch.Generator().manual_seed(0))
+    return torch.linalg.qr(gaussian).Q
 
 
 def similarities(queries: torch.Tensor, items: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,19 @@
+"""One fitted judge of the hand-made shop, shared by every test here."""
+
+from pathlib import Path
+
+import pytest
+
+from teacher.online.catalogue import CatalogueJudge
+
+from .make_teacher import written_judge
+
+
+@pytest.fixture(scope="session")
+def judge_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written_judge(tmp_path_factory.mktemp("judge"))
+
+
+@pytest.fixture(scope="session")
+def judge(judge_folder: Path) -> CatalogueJudge:
+    return CatalogueJudge.read(judge_folder)

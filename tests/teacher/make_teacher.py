@@ -1,0 +1,91 @@
+"""A hand-made shop of a few dozen items, and a judge fitted on its labels in a moment."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from relevance.domain import Item
+from relevance.folds import assign_folds
+from relevance.records import Pair
+from teacher.fit_fold import FoldData
+from teacher.mine_lexicon import mine_lexicon
+from teacher.online.item_reading import ItemReader
+from teacher.online.lexicon import Lexicon
+from teacher.online.query_reading import QueryReader
+from teacher.online.readings import ItemReading, QueryReading
+
+COLOURS = ("Red", "Blue", "Green", "Black")
+BRANDS = ("Norvane", "Tuskar", "Ellisby")
+GOODS = {
+    "Water Bottle": "Kitchen > Drinkware > Water Bottles",
+    "Backpack": "Luggage > Bags > Backpacks",
+    "Desk Lamp": "Home > Lighting > Desk Lamps",
+    "Running Shoe": "Clothing > Shoes > Running Shoes",
+}
+
+
+def catalogue() -> tuple[Item, ...]:
+    """Every good in every colour of every brand."""
+    return tuple(
+        Item(
+            item_id=f"{good}-{brand}-{colour}",
+            title=f"{brand} {good}, {colour}, 710 ml",
+            brand=brand,
+            color=colour,
+            category_path=path,
+            bullet_points=f"A {good.lower()} for every day.",
+            attributes=(("Closure", "Zipper" if brand == "Tuskar" else "Buttons"),),
+        )
+        for good, path in GOODS.items()
+        for brand in BRANDS
+        for colour in COLOURS
+    )
+
+
+def labelled_pairs() -> tuple[Pair, ...]:
+    """Each colour of each good asked for; Good where both agree."""
+    return tuple(_pairs())
+
+
+def fold_data(*, fold: int = 0) -> FoldData:
+    """What a fold is fitted on, without similarities."""
+    items = {item.item_id: item for item in catalogue()}
+    pairs = labelled_pairs()
+    return FoldData(items, pairs, assign_folds(pairs), fold, similarities={})
+
+
+def lexicon(*more: Item) -> Lexicon:
+    """The hand-made shop's lexicon, with some more items."""
+    return mine_lexicon((*catalogue(), *more))
+
+
+def read_query(query: str) -> QueryReading:
+    """A query as the hand-made shop reads it."""
+    return QueryReader(lexicon()).read(query)
+
+
+def read_item(item: Item) -> ItemReading:
+    """An item as the hand-made shop reads it."""
+    return ItemReader(lexicon()).read(item)
+
+
+def make_item(title: str, **fields: object) -> Item:
+    """An item with just what a test speaks of."""
+    return Item("an item", title, **fields)  # type: ignore[arg-type]
+
+
+def written_judge(folder: Path) -> Path:
+    """A judge fitted on the hand-made shop."""
+    from teacher.fit_fold import fit_fold
+
+    fit_fold(fold_data(), folder)
+    return folder
+
+
+def _pairs() -> Iterator[Pair]:
+    for good in GOODS:
+        for colour in COLOURS:
+            query = f"{colour.lower()} {good.lower()}"
+            for item in catalogue():
+                same_good, same_colour = item.item_id.startswith(good), item.color == colour
+                if same_good or same_colour:
+                    yield Pair(query, item.item_id, same_good and same_colour)
