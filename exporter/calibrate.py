@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from relevance.errors import GateRefused
+from relevance.errors import BadInput, GateRefused
 from relevance.late_interaction import ITEM_LIMIT, sigmoid
 
 KEPT_SHARE = 0.9999  # of embedding values inside the quantisation range; the rest is clipped
@@ -24,8 +24,15 @@ class Calibration:
 
 
 def item_scale(embeddings: Iterable[np.ndarray]) -> float:
-    """One step's size, so that 99.99 % of all magnitudes fit into ±127 steps."""
-    magnitudes = np.abs(np.concatenate([rows.ravel() for rows in embeddings]))
+    """One step's size, so that 99.99 % of all magnitudes fit into ±127 steps.
+
+    Raises `BadInput` where no item has a token.
+    """
+    magnitudes = np.abs(
+        np.concatenate([np.zeros(0, np.float32), *(rows.ravel() for rows in embeddings)])
+    )
+    if not len(magnitudes):
+        raise BadInput("calibration pairs: expected an item with a token, found none")
     return float(np.quantile(magnitudes, KEPT_SHARE)) / ITEM_LIMIT
 
 

@@ -45,15 +45,13 @@ def export_bundle(
     card = checkpoint.card
     if not calibration.pairs:
         raise BadInput("calibration pairs: expected at least one, to find the items' scale on")
+    texts = _texts(checkpoint, calibration)
     with creating_folder(out) as folder:
         write_encoder_graph(folder / ENCODER, checkpoint.student)
         checkpoint.tokenizer.save(str(folder / TOKENIZER))
         write_golden(folder / GOLDEN, dim=card.dim, rows=card.item_tokens)
-        encoded = encode_pairs(
-            folder,
-            _texts(checkpoint, calibration),
-            lengths=Lengths(card.query_tokens, card.item_tokens),
-        )
+        lengths = Lengths(card.query_tokens, card.item_tokens)
+        encoded = encode_pairs(folder, texts, lengths=lengths)
         scale = item_scale(encoded.items.values())
         write_maxsim_graph(folder / MAXSIM, dim=card.dim)
         similarities = integer_similarities(folder, encoded, scale=scale, rows=card.item_tokens)
@@ -78,6 +76,9 @@ def export_bundle(
 
 def _texts(checkpoint: Checkpoint, calibration: CalibrationPairs) -> list[tuple[str, str]]:
     template = checkpoint.card.item_text
+    absent = [p.item_id for p in calibration.pairs if p.item_id not in calibration.catalogue]
+    if absent:
+        raise BadInput(f"calibration pairs: item `{absent[0]}` is not in the catalogue")
     return [
         (pair.query, item_text(calibration.catalogue[pair.item_id], template))
         for pair in calibration.pairs

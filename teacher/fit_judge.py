@@ -66,9 +66,14 @@ def fit_head(
 def calibrating_line(log_odds: Float[np.ndarray, " pairs"], good: Good) -> tuple[float, float]:
     """Platt's slope and offset: the line that makes held-out log-odds probable.
 
-    The slope is kept positive: calibration must not turn a ranking over.
+    Labels are softened as Platt (1999) does, so that a perfect separation on few pairs does not
+    make the judge certain. The slope is kept positive: calibration must not turn a ranking over.
     """
-    fitted = LogisticRegression(C=np.inf).fit(log_odds[:, None], good)
+    softened = np.where(good, (good.sum() + 1) / (good.sum() + 2), 1 / ((~good).sum() + 2))
+    both_ways = np.repeat([True, False], len(good))
+    weights = np.concatenate([softened, 1 - softened])
+    twice = np.tile(log_odds, 2)[:, None]
+    fitted = LogisticRegression(C=np.inf).fit(twice, both_ways, sample_weight=weights)
     slope, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
     if slope > 0:
         return slope, offset

@@ -41,12 +41,13 @@ def mine_lexicon(items: Sequence[Item], *, vocabularies: Path = VOCABULARIES) ->
     attributes = {_key(n): aspect for aspect, names in known["attributes"].items() for n in names}
     frequencies = Counter(chain.from_iterable(all_stems(item) for item in items))
     phrases = Phrases({}, small_words)
-    heads = _heads(items, phrases)
+    products = _products(items)
+    heads = {**_heads(items, phrases), **{name.split()[-1]: 1.0 for name in products}}
     mined = [
         ("brand", _named(_pure((i.brand for i in items), frequencies, items, fewest=1))),
         ("color", _named(_pure((i.color for i in items), frequencies, items, fewest=_FEWEST))),
         *_attribute_values(items, attributes),
-        ("product", _products(items)),
+        ("product", products),
         ("category", _categories(items)),
     ]
     lexicon = Lexicon(

@@ -1,10 +1,11 @@
-"""Batches of examples, deterministic by seed: a few items per query, human and pseudo-labels mixed.
+"""Batches of examples, deterministic by seed: human and pseudo-labels mixed, texts shared.
 
-Each distinct query and item of a batch is encoded once; `query_rows` and `item_rows` say which
-row a pair's texts stand in.
+Human-labelled pairs come a few items of a query at a time, the pool's in runs of its own order,
+in which pairs of alike texts follow each other. Each distinct query and item of a batch is
+encoded once; `query_rows` and `item_rows` say which row a pair's texts stand in.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -12,16 +13,18 @@ import numpy as np
 import torch
 
 from trainer.examples import Example
+from trainer.recipes import Recipe
 from trainer.students.texts import TextBatch, TokenisedText, pad
 
 ITEMS_PER_QUERY = 4  # neighbours in a batch: saves encoding queries, keeps contrasts together
+RUN_PAIRS = 128  # a block of the pool: its queries with all of its items
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Pairs as tensors. Factors are (pairs, tokens) over padded positions, 0 where no evidence.
 
-    `log_odds` is NaN where the teacher's score may not be used.
+    `log_odds` is NaN where the teacher's score may not be used. `weights` sum to 1.
     """
 
     queries: TextBatch
@@ -30,29 +33,26 @@ class Batch:
     item_rows: torch.Tensor
     good: torch.Tensor
     log_odds: torch.Tensor
+    weights: torch.Tensor
     query_factors: torch.Tensor
     item_factors: torch.Tensor
 
 
-def batches(
-    human: Sequence[Example],
-    pseudo: Sequence[Example],
-    *,
-    pairs: int,
-    human_share: float,
-    seed: int,
-) -> Iterator[Batch]:
-    """Endless batches with a fixed share of human-labelled pairs (all of them without a pool)."""
-    share = human_share if pseudo else 1.0
-    of_human = round(pairs * share)
-    humans, pseudos = _stream(human, seed), _stream(pseudo, seed + 1)
+def batches(human: Sequence[Example], pseudo: Sequence[Example], recipe: Recipe) -> Iterator[Batch]:
+    """Endless batches of the recipe's numbers of pairs, human-labelled alone without a pool."""
+    by_query = _stream(_query_groups(human), recipe.seed)
+    in_runs = _stream(_runs(pseudo), recipe.seed + 1)
     while True:
-        chosen = [*islice(humans, of_human), *islice(pseudos, pairs - of_human)]
-        yield make_batch(chosen)
+        labelled = list(islice(by_query, recipe.human_pairs))
+        pooled = list(islice(in_runs, recipe.pseudo_pairs))
+        yield make_batch([*labelled, *pooled], human_share=recipe.human_share if pooled else 1.0)
 
 
-def make_batch(examples: Sequence[Example]) -> Batch:
-    """Collate examples, each distinct text once."""
+def make_batch(examples: Sequence[Example], *, human_share: float = 1.0) -> Batch:
+    """Collate examples, each distinct text once.
+
+    Human-labelled pairs weigh `human_share` together, the others the rest.
+    """
     queries, query_rows = _distinct([example.query_text for example in examples])
     items, item_rows = _distinct([example.item_text for example in examples])
     query_batch, item_batch = pad(queries), pad(items)
@@ -64,6 +64,7 @@ def make_batch(examples: Sequence[Example]) -> Batch:
         item_rows=torch.tensor(item_rows),
         good=torch.tensor([float(example.good) for example in examples]),
         log_odds=torch.tensor([unusable if e.log_odds is None else e.log_odds for e in examples]),
+        weights=_weights(examples, human_share),
         query_factors=_factors(
             query_batch.is_token[query_rows], [example.query_factors for example in examples]
         ),
@@ -73,22 +74,53 @@ def make_batch(examples: Sequence[Example]) -> Batch:
     )
 
 
-def _stream(examples: Sequence[Example], seed: int) -> Iterator[Example]:
-    """The examples for ever, each once an epoch, in shuffled groups of one query's items."""
-    if not examples:
-        return
+Groups = Callable[[np.random.Generator], list[Sequence[Example]]]
+
+
+def _stream(groups: Groups, seed: int) -> Iterator[Example]:
+    """Examples for ever: each epoch all groups, shuffled."""
     random = np.random.default_rng(seed)
+    while drawn := groups(random):
+        for position in random.permutation(len(drawn)):
+            yield from drawn[position]
+
+
+def _query_groups(examples: Sequence[Example]) -> Groups:
+    """Every example once an epoch, in shuffled groups of a few items of one query."""
     by_query: dict[str, list[int]] = {}
     for position, example in enumerate(examples):
         by_query.setdefault(example.query, []).append(position)
-    while True:
-        groups = []
+
+    def groups(random: np.random.Generator) -> list[Sequence[Example]]:
+        found: list[Sequence[Example]] = []
         for positions in by_query.values():
             shuffled = random.permutation(positions)
-            groups += np.array_split(shuffled, -(-len(shuffled) // ITEMS_PER_QUERY))
-        for group in random.permutation(len(groups)):
-            for position in groups[group]:
-                yield examples[position]
+            parts = np.array_split(shuffled, -(-len(shuffled) // ITEMS_PER_QUERY))
+            found += [[examples[at] for at in part] for part in parts]
+        return found
+
+    return groups
+
+
+def _runs(examples: Sequence[Example]) -> Groups:
+    """Every example once an epoch, in runs of the order they came in."""
+    runs = [examples[start : start + RUN_PAIRS] for start in range(0, len(examples), RUN_PAIRS)]
+    return lambda _: runs
+
+
+def _weights(examples: Sequence[Example], human_share: float) -> torch.Tensor:
+    """Human-labelled pairs weigh alike; of the others the Good weigh as much as the Bad.
+
+    A pool is mostly Bad, human labels are not: unbalanced, the pool would teach the bias another
+    share of Good than the one it is calibrated for.
+    """
+    group = torch.tensor([0 if e.human else 1 + int(e.good) for e in examples])
+    present = torch.bincount(group, minlength=3) > 0
+    pseudo_share = (1.0 - human_share) if present[0] else 1.0
+    pseudo_groups = int(present[1:].sum())
+    mass = torch.tensor([human_share if pseudo_groups else 1.0, 0.0, 0.0])
+    mass[1:] = pseudo_share / max(1, pseudo_groups) * present[1:]
+    return (mass / torch.bincount(group, minlength=3).clamp(min=1))[group]
 
 
 def _distinct(texts: Sequence[TokenisedText]) -> tuple[list[TokenisedText], list[int]]:

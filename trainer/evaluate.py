@@ -23,7 +23,7 @@ from relevance.metrics import (
     within_query_auc,
 )
 from relevance.records import DataSet, Pair, read_catalogue, read_judgements, read_query_log
-from relevance.text import fold
+from relevance.text import words
 from trainer.score_files import read_scores
 
 STUDENTS = ("ce", "mkd")
@@ -74,7 +74,7 @@ def read_fold(folder: Path, titles: Mapping[str, str]) -> FoldScores:
 
 def token_overlap(query: str, title: str) -> float:
     """Share of the query's words that stand in the title: the baseline everyone has."""
-    asked, offered = fold(query).text.split(), set(fold(title).text.split())
+    asked, offered = words(query), set(words(title))
     return sum(word in offered for word in asked) / max(1, len(asked))
 
 
@@ -184,4 +184,4 @@ def _slice(
 
 
 def _negates(query: str) -> bool:
-    return not NEGATIONS.isdisjoint(fold(query).text.replace("-", " ").split())
+    return not NEGATIONS.isdisjoint(words(query))

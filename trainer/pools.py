@@ -1,6 +1,6 @@
 """The pool: unlabelled pairs for the teacher to judge, and zero-shot similarities of all pairs.
 
-Candidates are drawn from the nearest items of each query, a few of them at random, as a search
+Candidates are drawn from the nearest items of alike queries, a few of them at random, as a search
 engine would show them with noise. Which of them a fold may use is decided by `relevance.folds`.
 """
 
@@ -20,7 +20,8 @@ from relevance.records import Pair
 from trainer.students.backbone import Backbone
 from trainer.zero_shot import ZeroShot, encode_zero_shot
 
-NEAREST = 40  # candidates come from this many nearest items
+NEAREST = 24  # a query's candidates are its nearest items
+BLOCK_QUERIES, BLOCK_ITEMS = 8, 16
 QUERY_TOKENS, TITLE_TOKENS, TEXT_TOKENS = 16, 32, 80
 SIMILARITY_COLUMNS = ("mean_maxsim_title", "mean_maxsim_text", "cosine_title", "cosine_text")
 
@@ -56,27 +57,42 @@ def encode_shop(backbone: Backbone, queries: Sequence[str], items: Sequence[Item
 
 
 def draw_pool(
-    shop: EncodedShop,
-    known: Iterable[Pair],
-    *,
-    per_query: int,
-    random_share: float,
-    seed: int,
+    shop: EncodedShop, known: Iterable[Pair], *, random_share: float, seed: int
 ) -> list[Pair]:
-    """`per_query` unlabelled pairs for each query, none of them among the `known` pairs."""
+    """Unlabelled pairs in blocks: alike queries, each with every item drawn for the block.
+
+    A student encodes a block's few texts once and learns from all their pairs, near misses of one
+    another. Pairs of a block follow each other; none is among the `known` pairs.
+    """
     random = np.random.default_rng(seed)
-    item_ids = list(shop.item_rows)
+    queries, item_ids = list(shop.query_rows), list(shop.item_rows)
     taken = {(pair.query, pair.item_id) for pair in known}
     nearest = _nearest(shop.queries.pooled, shop.titles.pooled)
     pool = []
-    for query, row in shop.query_rows.items():
-        at_random = random.binomial(per_query, random_share)
-        near = random.permutation(nearest[row])[: per_query - at_random]
+    for block in query_blocks(shop.queries.pooled):
+        candidates = np.unique(nearest[block])
+        at_random = random.binomial(BLOCK_ITEMS, random_share)
+        near = random.permutation(candidates)[: BLOCK_ITEMS - at_random]
         far = random.integers(0, len(item_ids), at_random)
-        for item_id in dict.fromkeys(item_ids[at] for at in (*near, *far)):
-            if (query, item_id) not in taken:
-                pool.append(Pair(query, item_id))
+        drawn = dict.fromkeys(item_ids[at] for at in (*near, *far))
+        pairs = (Pair(queries[row], item_id) for row in block for item_id in drawn)
+        pool += [pair for pair in pairs if (pair.query, pair.item_id) not in taken]
     return pool
+
+
+def query_blocks(vectors: np.ndarray) -> list[np.ndarray]:
+    """Rows of the queries in blocks of alike ones: each first free query with its nearest free."""
+    free = np.ones(len(vectors), dtype=bool)
+    blocks = []
+    for row in range(len(vectors)):
+        if free[row]:
+            rows = np.flatnonzero(free)
+            order = np.argsort(-(vectors[rows] @ vectors[row]), kind="stable")
+            block = rows[order[:BLOCK_QUERIES]]
+            free[block] = False
+            free[row] = False  # a zero vector is not its own nearest
+            blocks.append(np.union1d(block, [row]))
+    return blocks
 
 
 def write_similarities(path: Path, shop: EncodedShop, pairs: Sequence[Pair]) -> None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from relevance.atomic import replacing_file
+from relevance.errors import BadInput
 from relevance.records import Pair
 from relevance.tables import Columns, read_table
 
@@ -35,9 +36,11 @@ def write_scores(path: Path, pairs: Sequence[Pair], logits: np.ndarray) -> None:
 
 def read_scores(path: Path) -> tuple[tuple[Pair, ...], np.ndarray]:
     """The pairs and their logits, nan where a pair has none."""
-    table = read_table(path, SCORE_COLUMNS)
+    rows = read_table(path, SCORE_COLUMNS).to_pylist()
+    if "logit" not in rows[0]:
+        raise BadInput(f"{path}: a scores file needs the column logit")
     pairs = tuple(
         Pair(row["query"], row["item_id"], bool(row["good"]), row.get("subset") or "")
-        for row in table.select(["query", "item_id", "good", "subset"]).to_pylist()
+        for row in rows
     )
-    return pairs, table["logit"].to_numpy().astype(np.float64)
+    return pairs, np.array([row["logit"] for row in rows], np.float64)  # null becomes nan

@@ -191,7 +191,7 @@ def _student(plan: Plan, fold: int, recipe: str) -> Step:
     folder = plan.fold(fold)
     pool, pseudo = folder / "pool.parquet", folder / "pool_judgements.parquet"
     labelled = plan.judge(fold) / "judgements.parquet"
-    words = (
+    words: tuple[object, ...] = (
         *("train", "student", "--data", plan.data, "--folds", plan.folds_file, "--fold", fold),
         *("--recipe", recipe, "--steps", plan.steps, "--out", folder / recipe),
     )

@@ -12,9 +12,9 @@ import numpy as np
 from relevance.domain import Item, Judgement, Target, clip_log_odds, conclude
 from teacher.online import lexicon, linear_head
 from teacher.online.features import FAMILIES, Similarities
+from teacher.online.grounding import evidence
 from teacher.online.lexicon import Lexicon
 from teacher.online.linear_head import JudgeWeights, LinearHead
-from teacher.online.matching import evidence
 from teacher.online.pair_reading import PairReader, PairReading
 
 JUDGE = "catalogue"

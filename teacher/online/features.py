@@ -13,7 +13,8 @@ from jaxtyping import Float
 
 from relevance.aspects import aspect_names
 from relevance.domain import Verdict
-from teacher.online.matching import Grounded, same_group, same_name
+from teacher.online.grounding import Grounded
+from teacher.online.matching import same_group, same_name
 from teacher.online.readings import ItemReading, QueryReading
 
 SIMILARITY = "similarity"  # the family only an encoder can give

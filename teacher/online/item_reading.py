@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from relevance.aspects import OTHER
-from relevance.domain import Item
+from relevance.domain import NOT_STATED, Item
 from relevance.text import normalise
 from teacher.online.departments import department_of
 from teacher.online.lexicon import Lexicon
@@ -66,7 +66,11 @@ class ItemReader:
         """Everything `item` offers."""
         title = normalise(item.title)
         said = words(title)
-        attributes = dict(self._attribute(*attribute) for attribute in item.attributes)
+        attributes = dict(
+            self._attribute(name, text)
+            for name, value in item.attributes
+            if (text := _stated(value))
+        )
         fields, loose = " | ".join(_short_fields(item)), " | ".join(_long_fields(item))
         field_words, loose_words = words(fields), words(loose)
         denied = self._negations.positions(said)
@@ -93,7 +97,7 @@ class ItemReader:
             product=own or named,
             kinds=_kinds(own, mentions, companions) | set(category_names(item.category_path)),
             companions={said[at].stem: c.span for c in companions for at in range(c.start, c.stop)},
-            department=department_of(item.category_path),
+            department=department_of(normalise(item.category_path)),
         )
 
     def _absent(self, said: Sequence[Word], *fields: Sequence[Word]) -> dict[str, Span | None]:
@@ -133,10 +137,11 @@ class ItemReader:
         return [_spanless(mention, field) for mention in found]
 
     def _attribute(self, name: str, value: str) -> tuple[str, Mention]:
-        key, text = " ".join(stems(name)), normalise(value)
+        key = " ".join(stems(name))
         aspect = self._attributes.get(key, OTHER)
-        known = self._within(aspect, text)
-        return key, known[0] if known else Mention(aspect, attribute_value(key, aspect, text), text)
+        known = self._within(aspect, value)
+        found = Mention(aspect, attribute_value(key, aspect, value), value)
+        return key, known[0] if known else found
 
 
 def _short_fields(item: Item) -> Iterator[str]:
@@ -165,6 +170,12 @@ def _long_fields(item: Item) -> tuple[str, str]:
     return _one_line(item.bullet_points), _one_line(item.description)
 
 
+def _stated(field: str) -> str:
+    """A short field as one line; nothing where it says in words that it says nothing."""
+    text = normalise(field)
+    return "" if text == NOT_STATED else text
+
+
 def _one_line(text: str) -> str:
     """The part of a long field that is read; what is shown of it must be a single line."""
     return " ".join(text[:_LONGEST_FIELD].split())
@@ -179,8 +190,9 @@ def _positions(said: Sequence[Word], beside: AbstractSet[int]) -> dict[str, tupl
 
 
 def _brand(item: Item, attributes: Mapping[str, Mention]) -> Mention | None:
-    if item.brand and stems(item.brand):
-        return Mention("brand", " ".join(stems(item.brand)), normalise(item.brand))
+    name = _stated(item.brand)
+    if key := " ".join(stems(name)):
+        return Mention("brand", key, name)
     return next((m for m in attributes.values() if m.aspect == "brand"), None)
 
 

@@ -41,8 +41,9 @@ class Lexicon:
 
     `terms` are recognised everywhere, `field_terms` only in their aspect's own field; a value
     `group=value` excludes the other values of its group. `heads` is the share of its titles in
-    which a word ends the leading noun phrase; `attributes` maps an attribute's name to its
-    aspect; `kin` holds kinds of goods that are one item's names at once. All words are stems.
+    which a word ends the leading noun phrase, 1 where it ends a product's name; `attributes` maps
+    an attribute's name to its aspect; `kin` holds kinds of goods that one item is called by at
+    once. All words are stems.
     """
 
     documents: int

@@ -5,29 +5,20 @@ One small rule an aspect, in a table. How much a verdict weighs is not decided h
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from relevance.aspects import OTHER, aspect_names
-from relevance.domain import AspectFinding, EvidenceSpan, Label, Relevance, Side, Verdict
+from relevance.domain import Verdict
+from teacher.online.grounding import Grounded, ground, title_mention, title_spans, told
 from teacher.online.quantities import Quantity
-from teacher.online.readings import EXCLUSIVE, ItemReading, Mention, QueryReading, Span
+from teacher.online.readings import EXCLUSIVE, ItemReading, Mention, QueryReading
 
 _ANY_VALUE = frozenset({"multicolour", "unisex"})  # offered to everyone who asks
 _CONFIDENT = 0.8  # probability from which a query's department is spoken of; a guess
-_KIN = 0.15  # share of shared items from which two kinds of goods are called the same; a guess
+_KIN = 0.2  # share of shared items from which two kinds of goods are called the same; a guess
 _UNLIKELY = 0.02  # and below which the item's own department contradicts it
 
 
 Kin = Mapping[str, Mapping[str, float]]  # kinds of goods → kinds they are also called
-
-
-@dataclass(frozen=True, slots=True)
-class Grounded:
-    """A finding with the places in query and title it speaks of."""
-
-    finding: AspectFinding
-    query_spans: tuple[Span, ...]
-    title_spans: tuple[Span, ...] = ()
 
 
 def match(query: QueryReading, item: ItemReading, kin: Kin) -> tuple[Grounded, ...]:
@@ -35,23 +26,6 @@ def match(query: QueryReading, item: ItemReading, kin: Kin) -> tuple[Grounded, .
     found = [*_from_asks(query, item, kin), *_quantities(query, item), *_absences(query, item)]
     found += [*_main_or_accessory(query, item), *_department(query, item)]
     return tuple(sorted(found, key=lambda g: (_ORDER[g.finding.aspect], g.query_spans)))
-
-
-def evidence(grounded: Sequence[Grounded], label: Label) -> tuple[EvidenceSpan, ...]:
-    """The spans that speak for or against the pair (design: a silent title counts on Bad pairs).
-
-    Where the item is silent, the query's words are evidence against a Bad pair and none on a Good
-    one; the title gets none.
-    """
-    spans = []
-    for one in grounded:
-        verdict, aspect = one.finding.verdict, one.finding.aspect
-        if verdict is Verdict.MISSING and label is Label.GOOD:
-            continue
-        speaks = Relevance.RELEVANT if verdict is Verdict.MATCH else Relevance.IRRELEVANT
-        spans += [EvidenceSpan(Side.QUERY, *span, speaks, aspect) for span in one.query_spans]
-        spans += [EvidenceSpan(Side.TITLE, *span, speaks, aspect) for span in one.title_spans]
-    return tuple(dict.fromkeys(spans))
 
 
 def _from_asks(query: QueryReading, item: ItemReading, kin: Kin) -> Iterator[Grounded]:
@@ -74,10 +48,10 @@ def _exclusive(asks: Sequence[Mention], item: ItemReading) -> Grounded:
     offers = item.offers.get(aspect, ())
     same = [offer for offer in offers if offer.value in values or offer.value in _ANY_VALUE]
     if same:
-        return _grounded(asks, Verdict.MATCH, same)
+        return ground(asks, Verdict.MATCH, same)
     if any((aspect, value) in item.hints for value in values):
-        return _grounded(asks, Verdict.MATCH, [_told(asks[0])])
-    return _grounded(asks, Verdict.MISMATCH if offers else Verdict.MISSING, offers)
+        return ground(asks, Verdict.MATCH, [told(asks[0])])
+    return ground(asks, Verdict.MISMATCH if offers else Verdict.MISSING, offers)
 
 
 def _open_value(ask: Mention, item: ItemReading) -> Grounded:
@@ -85,45 +59,45 @@ def _open_value(ask: Mention, item: ItemReading) -> Grounded:
     offers = item.offers.get(ask.aspect, ())
     same = [offer for offer in offers if offer.value == ask.value]
     if same:
-        return _grounded([ask], Verdict.MATCH, same)
+        return ground([ask], Verdict.MATCH, same)
     form = ask.value.rpartition("=")[2]
     if form in item.absent and form not in item.present:
         span = item.absent[form]
-        offer = _title_mention(item, ask, span) if span else Mention(OTHER, "", f"no {ask.text}")
-        return _grounded([ask], Verdict.MISMATCH, [offer])
-    if places := _title_spans(item, form):
-        return _grounded([ask], Verdict.MATCH, [_title_mention(item, ask, s) for s in places])
+        offer = title_mention(item, ask, span) if span else Mention(OTHER, "", f"no {ask.text}")
+        return ground([ask], Verdict.MISMATCH, [offer])
+    if places := title_spans(item, form):
+        return ground([ask], Verdict.MATCH, [title_mention(item, ask, s) for s in places])
     if (ask.aspect, ask.value) in item.hints or _says(item.text, form):
-        return _grounded([ask], Verdict.MATCH, [_told(ask)])
+        return ground([ask], Verdict.MATCH, [told(ask)])
     rivals = [offer for offer in offers if same_group(ask.value, offer.value)]
-    return _grounded([ask], Verdict.MISMATCH if rivals else Verdict.MISSING, rivals)
+    return ground([ask], Verdict.MISMATCH if rivals else Verdict.MISSING, rivals)
 
 
 def _brand(ask: Mention, item: ItemReading) -> Grounded:
     if item.brand and same_name(ask.value, item.brand.value):
-        places = [_title_mention(item, ask, span) for span in _title_spans(item, ask.value)]
-        return _grounded([ask], Verdict.MATCH, places or [item.brand])
-    places = [_title_mention(item, ask, span) for span in _title_spans(item, ask.value)]
+        places = [title_mention(item, ask, span) for span in title_spans(item, ask.value)]
+        return ground([ask], Verdict.MATCH, places or [item.brand])
+    places = [title_mention(item, ask, span) for span in title_spans(item, ask.value)]
     if places:
-        return _grounded([ask], Verdict.MATCH, places)
-    return _grounded([ask], Verdict.MISMATCH if item.brand else Verdict.MISSING, _list(item.brand))
+        return ground([ask], Verdict.MATCH, places)
+    return ground([ask], Verdict.MISMATCH if item.brand else Verdict.MISSING, _list(item.brand))
 
 
 def _product(ask: Mention, item: ItemReading, kin: Kin) -> Grounded:
     """The same kind of thing, or the head noun; else what the shop's fields or title name."""
     head = ask.value.split()[-1]
-    spoken = _title_spans(item, ask.value) or _title_spans(item, head)
+    spoken = title_spans(item, ask.value) or title_spans(item, head)
     named = [m for m in item.offers.get("product", ()) if m.value == ask.value and m.span]
-    places = named or [_title_mention(item, ask, span) for span in spoken]
+    places = named or [title_mention(item, ask, span) for span in spoken]
     if places:
-        return _grounded([ask], Verdict.MATCH, places)
+        return ground([ask], Verdict.MATCH, places)
     if kinship(ask, item, kin) >= _KIN or ask.value.replace(" ", "") in item.positions:
-        return _grounded([ask], Verdict.MATCH, [item.product or _told(ask)])
+        return ground([ask], Verdict.MATCH, [item.product or told(ask)])
     if head in item.fields:
-        return _grounded([ask], Verdict.MATCH, [_told(ask)])
+        return ground([ask], Verdict.MATCH, [told(ask)])
     if head in item.text or item.product is None:
-        return _grounded([ask], Verdict.MISSING, [])
-    return _grounded([ask], Verdict.MISMATCH, [item.product])
+        return ground([ask], Verdict.MISSING, [])
+    return ground([ask], Verdict.MISMATCH, [item.product])
 
 
 def kinship(ask: Mention, item: ItemReading, kin: Kin) -> float:
@@ -136,8 +110,8 @@ def kinship(ask: Mention, item: ItemReading, kin: Kin) -> float:
 
 def _model_number(ask: Mention, item: ItemReading) -> Grounded:
     """The number itself, or another number after the same name ("airpods 3" for "airpods 2")."""
-    if places := _title_spans(item, ask.value):
-        return _grounded([ask], Verdict.MATCH, [_title_mention(item, ask, s) for s in places])
+    if places := title_spans(item, ask.value):
+        return ground([ask], Verdict.MATCH, [title_mention(item, ask, s) for s in places])
     series, _, number = ask.value.rpartition(" ")
     rivals = [
         _word_mention(item, at + 1)
@@ -145,12 +119,12 @@ def _model_number(ask: Mention, item: ItemReading) -> Grounded:
         if _digits(item, at + 1)
     ]
     if rivals:
-        return _grounded([ask], Verdict.MISMATCH, rivals)
+        return ground([ask], Verdict.MISMATCH, rivals)
     if number in item.positions:
         spans = [(item.words[at].start, item.words[at].end) for at in item.positions[number]]
-        return _grounded([ask], Verdict.MATCH, [_title_mention(item, ask, s) for s in spans])
+        return ground([ask], Verdict.MATCH, [title_mention(item, ask, s) for s in spans])
     said = number in item.text
-    return _grounded([ask], Verdict.MATCH if said else Verdict.MISSING, [_told(ask)])
+    return ground([ask], Verdict.MATCH if said else Verdict.MISSING, [told(ask)])
 
 
 def _quantities(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
@@ -161,13 +135,13 @@ def _quantities(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
         same = [q for q in comparable if asked.equals(q)]
         hidden = [q for q in item.field_quantities if asked.equals(q)]
         if same:
-            yield _grounded([ask], Verdict.MATCH, [_measured(ask, q) for q in same])
+            yield ground([ask], Verdict.MATCH, [_measured(ask, q) for q in same])
         elif hidden:
-            yield _grounded([ask], Verdict.MATCH, [Mention(aspect, "", hidden[0].text)])
+            yield ground([ask], Verdict.MATCH, [Mention(aspect, "", hidden[0].text)])
         elif comparable:
-            yield _grounded([ask], Verdict.MISMATCH, [_measured(ask, q) for q in comparable])
+            yield ground([ask], Verdict.MISMATCH, [_measured(ask, q) for q in comparable])
         else:
-            yield _grounded([ask], Verdict.MISSING, [])
+            yield ground([ask], Verdict.MISSING, [])
 
 
 def _absences(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
@@ -176,14 +150,14 @@ def _absences(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
         last = ask.value.split()[-1]
         if last in item.absent and last not in item.present:
             span = item.absent[last]
-            offer = _title_mention(item, ask, span) if span else _told(ask)
-            yield _grounded([ask], Verdict.MATCH, [offer])
-        elif places := _title_spans(item, ask.value):
-            yield _grounded([ask], Verdict.MISMATCH, [_title_mention(item, ask, s) for s in places])
+            offer = title_mention(item, ask, span) if span else told(ask)
+            yield ground([ask], Verdict.MATCH, [offer])
+        elif places := title_spans(item, ask.value):
+            yield ground([ask], Verdict.MISMATCH, [title_mention(item, ask, s) for s in places])
         elif last in item.present:
-            yield _grounded([ask], Verdict.MISMATCH, [Mention(OTHER, last, f"with {last}")])
+            yield ground([ask], Verdict.MISMATCH, [Mention(OTHER, last, f"with {last}")])
         else:
-            yield _grounded([ask], Verdict.MISSING, [])
+            yield ground([ask], Verdict.MISSING, [])
 
 
 def _main_or_accessory(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
@@ -194,7 +168,7 @@ def _main_or_accessory(query: QueryReading, item: ItemReading) -> Iterator[Groun
     if span := item.companions.get(head.stem):
         ask = Mention("main_or_accessory", "", "main item", (head.start, head.end))
         offer = Mention("main_or_accessory", "", item.title[slice(*span)], span)
-        yield _grounded([ask], Verdict.MISMATCH, [offer])
+        yield ground([ask], Verdict.MISMATCH, [offer])
 
 
 def _department(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
@@ -207,40 +181,9 @@ def _department(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
     ask = Mention("category", "", likely, (query.head.start, query.head.end))
     offer = Mention("category", "", item.department)
     if item.department == likely:
-        yield _grounded([ask], Verdict.MATCH, [offer])
+        yield ground([ask], Verdict.MATCH, [offer])
     elif query.departments.get(item.department, 0.0) < _UNLIKELY:
-        yield _grounded([ask], Verdict.MISMATCH, [offer])
-
-
-def _grounded(asks: Sequence[Mention], verdict: Verdict, offers: Sequence[Mention]) -> Grounded:
-    """One finding for `asks`; the first offer is shown, all that stand in the title are marked."""
-    asked = ", ".join(dict.fromkeys(ask.text for ask in asks))
-    offered = offers[0].text if offers and verdict is not Verdict.MISSING else None
-    return Grounded(
-        AspectFinding(asks[0].aspect, asked, offered, verdict),
-        tuple(dict.fromkeys(ask.span for ask in asks if ask.span)),
-        tuple(dict.fromkeys(offer.span for offer in offers if offer.span)),
-    )
-
-
-def _title_spans(item: ItemReading, value: str) -> list[Span]:
-    """Where the words of a value stand side by side in the title."""
-    parts = value.split()
-    spans = []
-    for at in item.positions.get(parts[0], ()) if parts else ():
-        named = item.words[at : at + len(parts)]
-        if [word.stem for word in named] == parts:
-            spans.append((named[0].start, named[-1].end))
-    return spans
-
-
-def _title_mention(item: ItemReading, ask: Mention, span: Span) -> Mention:
-    return Mention(ask.aspect, ask.value, item.title[slice(*span)], span)
-
-
-def _told(ask: Mention) -> Mention:
-    """The ask's own words as an offer, where the item says them outside its title."""
-    return Mention(ask.aspect, ask.value, ask.text)
+        yield ground([ask], Verdict.MISMATCH, [offer])
 
 
 def _word_mention(item: ItemReading, at: int) -> Mention:

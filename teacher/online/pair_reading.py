@@ -12,9 +12,10 @@ from jaxtyping import Float
 from relevance.domain import Item
 from teacher.online.departments import DepartmentModel
 from teacher.online.features import Corpus, Similarities, features
+from teacher.online.grounding import Grounded
 from teacher.online.item_reading import ItemReader
 from teacher.online.lexicon import Lexicon
-from teacher.online.matching import Grounded, kinship, match
+from teacher.online.matching import kinship, match
 from teacher.online.query_reading import QueryReader
 from teacher.online.readings import ItemReading, QueryReading
 

@@ -15,7 +15,8 @@ from teacher.online.words import Word, stems, words
 _DELIMITER = re.compile(r"\s[-–—|:]\s|[,;|(\[]")
 _HEADLIKE = 0.1  # share of its titles in which a word must end the leading phrase; a guess
 _COMPANIONS = 3  # words after "compatible with" that name what the item goes with; a guess
-_GOODS = frozenset({"product", "category"})  # both name what the thing is
+_LONGEST_MARKER = 3  # words of "replacement for" and the like
+GOODS = frozenset({"product", "category"})  # both name what the thing is
 _PERSONAL = frozenset({"gender", "age", "season"})
 
 
@@ -30,9 +31,6 @@ class Companion:
     def covers(self, span: Span | None) -> bool:
         """Whether the companion's phrase holds the beginning of `span`."""
         return span is not None and self.span[0] <= span[0] < self.span[1]
-
-
-_LONGEST_MARKER = 3  # words
 
 
 class Phrases:
@@ -69,7 +67,7 @@ class Phrases:
         head = self._head(leading, mentions, taken) or self._head(said, mentions, taken)
         if head is None:
             return None, None
-        named = (m for m in mentions if m.aspect in _GOODS and _covers(m.span, head))
+        named = (m for m in mentions if m.aspect in GOODS and _covers(m.span, head))
         found = next(named, Mention("", head.stem, "", (head.start, head.end)))
         assert found.span is not None
         return Mention("product", found.value, text[slice(*found.span)], found.span), head
@@ -102,7 +100,7 @@ class Phrases:
     def _head(
         self, said: Sequence[Word], mentions: Sequence[Mention], taken: AbstractSet[int]
     ) -> Word | None:
-        spoken_for = [m.span for m in mentions if m.aspect not in _GOODS]
+        spoken_for = [m.span for m in mentions if m.aspect not in GOODS]
         nouns = [
             word
             for at, word in enumerate(said)
@@ -111,9 +109,13 @@ class Phrases:
             and not word.stem.isdigit()
             and not any(_covers(span, word) for span in spoken_for)
         ]
-        goods = [m.span for m in mentions if m.aspect in _GOODS]
-        named = [w for w in nouns if any(_covers(span, w) for span in goods)]
-        usual = named or [w for w in nouns if self._heads.get(w.stem, 0) >= _HEADLIKE]
+        goods = [m.span for m in mentions if m.aspect == "product"]
+        usual = [
+            word
+            for word in nouns
+            if self._heads.get(word.stem, 0) >= _HEADLIKE
+            or any(_covers(span, word) for span in goods)
+        ]
         return next(reversed(usual or nouns), None)
 
 

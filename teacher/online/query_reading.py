@@ -11,12 +11,12 @@ from relevance.text import normalise
 from teacher.online.departments import DepartmentModel
 from teacher.online.lexicon import Lexicon
 from teacher.online.negation import Negations
-from teacher.online.phrases import Phrases
+from teacher.online.phrases import GOODS, Phrases
 from teacher.online.quantities import Quantity, QuantityFinder
 from teacher.online.readings import Mention, QueryReading, Span
 from teacher.online.spelling import Speller
 from teacher.online.terms import TermFinder
-from teacher.online.words import Word, words
+from teacher.online.words import Word, stems, words
 
 
 class QueryReader:
@@ -31,10 +31,7 @@ class QueryReader:
         self._negations = Negations(lexicon.words)
         self._phrases = Phrases(lexicon.heads, lexicon.words)
         self._departments = DepartmentModel(lexicon.departments)
-        known = {
-            part for forms in lexicon.terms.values() for form in forms for part in form.split()
-        }
-        self._speller = Speller(lexicon.document_frequencies, frozenset(known))
+        self._speller = Speller(lexicon.document_frequencies, _known_words(lexicon))
 
     def read(self, query: str) -> QueryReading:
         """Everything `query` asks for."""
@@ -46,9 +43,8 @@ class QueryReader:
         taken = negated | {at for at, w in enumerate(said) if _inside(w, quantities)}
         mentions = self._terms.find(text, said, skip=taken)
         product, head = self._phrases.product(text, said, mentions, taken)
-        asks = [m for m in mentions if m.aspect not in ("product", "category")] + (
-            [product] if product else []
-        )
+        asks = [mention for mention in mentions if mention.aspect not in GOODS]
+        asks += [product] if product else []
         asks += _model_numbers(text, said, taken, asks)
         asks += self._residual(text, said, taken, asks)
         content = {
@@ -96,6 +92,13 @@ def _model_numbers(
         elif _mixed(word.stem):
             found.append(Mention("model_number", word.stem, *_cut(text, (word.start, word.end))))
     return found
+
+
+def _known_words(lexicon: Lexicon) -> frozenset[str]:
+    """The words of every term, and the small words."""
+    forms = [form for terms in lexicon.terms.values() for form in terms]
+    forms += [form for small in lexicon.words.values() for form in small]
+    return frozenset(part for form in forms for part in stems(form))
 
 
 def _mixed(stem: str) -> bool:

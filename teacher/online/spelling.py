@@ -13,6 +13,7 @@ from rapidfuzz.distance import OSA
 from teacher.online.words import Word
 
 _SHORTEST = 4  # shorter words have too many neighbours
+_SHORT = 5  # below this only a dropped letter is mended: "case" is no slip for "cast"
 _LONG = 9  # from this length on two slips are forgiven, else one
 _SEEN = 3  # items that must use a word before anything is corrected to it
 
@@ -36,4 +37,5 @@ class Speller:
         nearest = process.extractOne(
             stem, self._by_opening[stem[0]], scorer=OSA.distance, score_cutoff=slips
         )
-        return replace(word, stem=nearest[0]) if nearest else word
+        is_likely = nearest and (len(stem) >= _SHORT or len(nearest[0]) > len(stem))
+        return replace(word, stem=nearest[0]) if nearest and is_likely else word

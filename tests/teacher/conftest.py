@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from teacher.online.catalogue import CatalogueJudge
-
-from .make_teacher import written_judge
+from tests.teacher.make_teacher import written_judge
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from pathlib import Path
 from relevance.domain import Item
 from relevance.folds import assign_folds
 from relevance.records import Pair
-from teacher.fit_fold import FoldData
+from teacher.fit_fold import FoldData, fit_fold
 from teacher.mine_lexicon import mine_lexicon
 from teacher.online.item_reading import ItemReader
 from teacher.online.lexicon import Lexicon
@@ -23,11 +23,14 @@ GOODS = {
 }
 
 
+COPIES = len(GOODS) + 1  # one for the queries of each good, one that no query is judged with
+
+
 def catalogue() -> tuple[Item, ...]:
-    """Every good in every colour of every brand."""
+    """Every good in every colour of every brand, several times."""
     return tuple(
         Item(
-            item_id=f"{good}-{brand}-{colour}",
+            item_id=f"{good}-{brand}-{colour}-{copy}",
             title=f"{brand} {good}, {colour}, 710 ml",
             brand=brand,
             color=colour,
@@ -38,6 +41,7 @@ def catalogue() -> tuple[Item, ...]:
         for good, path in GOODS.items()
         for brand in BRANDS
         for colour in COLOURS
+        for copy in range(COPIES)
     )
 
 
@@ -75,17 +79,16 @@ def make_item(title: str, **fields: object) -> Item:
 
 def written_judge(folder: Path) -> Path:
     """A judge fitted on the hand-made shop."""
-    from teacher.fit_fold import fit_fold
-
     fit_fold(fold_data(), folder)
     return folder
 
 
 def _pairs() -> Iterator[Pair]:
-    for good in GOODS:
+    for copy, good in enumerate(GOODS):
+        judged = [item for item in catalogue() if item.item_id.endswith(f"-{copy}")]
         for colour in COLOURS:
             query = f"{colour.lower()} {good.lower()}"
-            for item in catalogue():
+            for item in judged:
                 same_good, same_colour = item.item_id.startswith(good), item.color == colour
                 if same_good or same_colour:
                     yield Pair(query, item.item_id, same_good and same_colour)

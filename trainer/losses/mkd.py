@@ -1,7 +1,8 @@
 """The whole objective: score distillation, attention regulation and label cross-entropy.
 
-L = λ_score · L_score + λ_cot · L_cot + λ_label · L_label (paper, Eq. 9), each term a sum over its
-own denominator: pairs with a usable teacher score, evidence tokens, pairs.
+L = λ_score · L_score + λ_cot · L_cot + λ_label · L_label (paper, Eq. 9). Score and label terms are
+means by the batch's pair weights (score: over pairs with a usable teacher score), the attention
+term is a mean over evidence tokens.
 """
 
 from collections.abc import Mapping
@@ -32,9 +33,9 @@ def mkd_loss(
         student.embed(batch.queries)[batch.query_rows], student.embed(batch.items)[batch.item_rows]
     )
     logits = student.logits(mean_maxsim(cosines, query_is_token, item_is_token))
-    terms = {"label": label_cross_entropy(logits, batch.good).mean()}
+    terms = {"label": (batch.weights * label_cross_entropy(logits, batch.good)).sum()}
     if recipe.lambda_score:
-        terms["score"] = _score_term(logits, batch.log_odds, recipe)
+        terms["score"] = _score_term(logits, batch, recipe)
     if recipe.lambda_cot:
         evidence = [
             attention_regulation(query_attention(cosines, item_is_token), batch.query_factors),
@@ -51,8 +52,9 @@ def mkd_loss(
     return total, {name: float(term.detach()) for name, term in terms.items()}
 
 
-def _score_term(logits: torch.Tensor, log_odds: torch.Tensor, recipe: Recipe) -> torch.Tensor:
-    usable = ~log_odds.isnan()
-    sharpened = torch.where(usable, log_odds, 0.0) * recipe.sharpness
+def _score_term(logits: torch.Tensor, batch: Batch, recipe: Recipe) -> torch.Tensor:
+    usable = ~batch.log_odds.isnan()
+    sharpened = torch.where(usable, batch.log_odds, 0.0) * recipe.sharpness
     each = score_distillation(logits, sharpened, temperature=recipe.temperature)
-    return torch.where(usable, each, 0.0).sum() / usable.sum().clamp(min=1)
+    weights = torch.where(usable, batch.weights, 0.0)
+    return (weights * each).sum() / weights.sum().clamp(min=1e-9)

@@ -69,7 +69,10 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     try:
         card = StudentCard.model_validate_json((folder / CARD).read_bytes())
         encoder = AutoModel.from_config(
-            AutoConfig.from_pretrained(folder), add_pooling_layer=False, dtype=torch.float32
+            AutoConfig.from_pretrained(folder),
+            add_pooling_layer=False,
+            dtype=torch.float32,
+            attn_implementation="eager",  # as it was trained: the same bits
         )
         student = ColBERT(encoder, hidden=card.hidden, dim=card.dim)
         student.load_state_dict(load_file(folder / WEIGHTS))

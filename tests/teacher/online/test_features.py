@@ -1,0 +1,68 @@
+"""Features: a fixed list that holds nothing a judge must not look at."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from relevance.domain import Item
+from teacher.online import features, item_reading
+from teacher.online.features import FAMILIES, SIMILARITY, Similarities, feature_names, signs
+from teacher.online.pair_reading import PairReader
+from tests.teacher.make_teacher import lexicon, make_item
+
+READER = PairReader(lexicon())
+EVERY_FEATURE = feature_names(tuple(FAMILIES))
+
+
+def vector(query: str, item: Item, similarities: Similarities | None = None) -> np.ndarray:
+    return READER.read(query, item, similarities).features
+
+
+def test_every_feature_has_one_name_and_one_sign() -> None:
+    assert len(set(EVERY_FEATURE)) == len(EVERY_FEATURE) == len(signs(tuple(FAMILIES)))
+    assert set(signs(tuple(FAMILIES))) <= {-1, 0, 1}
+
+
+def test_a_pair_has_a_number_for_every_feature() -> None:
+    found = vector("red water bottle", make_item("Blue Bottle"), Similarities(0.5, 0.4, 0.3, 0.2))
+
+    assert found.shape == (len(EVERY_FEATURE),)
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize(
+    "word", ["subset", "source", "rating", "price", "item_id", "row", "label", "has_", "_empty"]
+)
+def test_no_feature_is_named_for_what_is_forbidden(word: str) -> None:
+    assert not [name for name in EVERY_FEATURE if word in name]
+
+
+@pytest.mark.parametrize("word", ["subset", "query_source", "rating", "good", "row"])
+def test_nothing_that_makes_features_speaks_of_what_is_forbidden(word: str) -> None:
+    code = inspect.getsource(item_reading) + inspect.getsource(features.features)
+
+    assert f".{word}" not in code
+
+
+def test_an_items_id_changes_no_feature() -> None:
+    one, other = Item("1", "Red Bottle", brand="Norvane"), Item("2", "Red Bottle", brand="Norvane")
+
+    assert (vector("red bottle", one) == vector("red bottle", other)).all()
+
+
+def test_an_empty_field_is_no_feature_of_its_own() -> None:
+    bare = vector("qwxz", make_item("Bottle"))
+
+    for field in ("brand", "color", "description", "bullet_points"):
+        filled = vector("qwxz", make_item("Bottle", **{field: "Plurk"}))
+        assert (bare == filled).all(), field
+
+
+def test_similarities_touch_only_their_own_family() -> None:
+    item, width = make_item("Red Bottle"), len(FAMILIES[SIMILARITY])
+
+    without, given = vector("red", item), vector("red", item, Similarities(0.9, 0.8, 0.7, 0.6))
+
+    assert (without[:-width] == given[:-width]).all()
+    assert (without[-width:] == 0).all()
