@@ -1,13 +1,13 @@
 """Batches of examples, deterministic by seed: human and pseudo-labels mixed, texts shared.
 
-Human-labelled pairs come a few items of a query at a time, the pool's in runs of its own order,
-in which pairs of alike texts follow each other. Each distinct query and item of a batch is
+Human-labelled pairs come a few items of a query at a time, the pool's in its blocks,
+in which alike queries share their items. Each distinct query and item of a batch is
 encoded once; `query_rows` and `item_rows` say which row a pair's texts stand in.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, groupby, islice
 
 import numpy as np
 import torch
@@ -17,7 +17,6 @@ from trainer.recipes import Recipe
 from trainer.students.texts import TextBatch, TokenisedText, pad
 
 ITEMS_PER_QUERY = 4  # neighbours in a batch: saves encoding queries, keeps contrasts together
-RUN_PAIRS = 128  # a block of the pool: its queries with all of its items
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +38,13 @@ class Batch:
 
 
 def batches(human: Sequence[Example], pseudo: Sequence[Example], recipe: Recipe) -> Iterator[Batch]:
-    """Endless batches of the recipe's numbers of pairs, human-labelled alone without a pool."""
-    by_query = _stream(_query_groups(human), recipe.seed)
-    in_runs = _stream(_runs(pseudo), recipe.seed + 1)
+    """Endless batches of the recipe's numbers of pairs and blocks, human labels alone without."""
+    labelled_groups = _stream(_query_groups(human), recipe.seed)
+    pooled_blocks = _stream(_blocks(pseudo), recipe.seed + 1)
+    by_query = chain.from_iterable(labelled_groups)
     while True:
         labelled = list(islice(by_query, recipe.human_pairs))
-        pooled = list(islice(in_runs, recipe.pseudo_pairs))
+        pooled = list(chain.from_iterable(islice(pooled_blocks, recipe.pseudo_blocks)))
         yield make_batch([*labelled, *pooled], human_share=recipe.human_share if pooled else 1.0)
 
 
@@ -77,12 +77,12 @@ def make_batch(examples: Sequence[Example], *, human_share: float = 1.0) -> Batc
 Groups = Callable[[np.random.Generator], list[Sequence[Example]]]
 
 
-def _stream(groups: Groups, seed: int) -> Iterator[Example]:
-    """Examples for ever: each epoch all groups, shuffled."""
+def _stream(groups: Groups, seed: int) -> Iterator[Sequence[Example]]:
+    """Groups for ever: each epoch all of them, shuffled."""
     random = np.random.default_rng(seed)
     while drawn := groups(random):
         for position in random.permutation(len(drawn)):
-            yield from drawn[position]
+            yield drawn[position]
 
 
 def _query_groups(examples: Sequence[Example]) -> Groups:
@@ -102,10 +102,20 @@ def _query_groups(examples: Sequence[Example]) -> Groups:
     return groups
 
 
-def _runs(examples: Sequence[Example]) -> Groups:
-    """Every example once an epoch, in runs of the order they came in."""
-    runs = [examples[start : start + RUN_PAIRS] for start in range(0, len(examples), RUN_PAIRS)]
-    return lambda _: runs
+def _blocks(examples: Sequence[Example]) -> Groups:
+    """Every example once an epoch, in the pool's blocks: queries in a row that share items."""
+    blocks: list[Sequence[Example]] = []
+    items: set[tuple[int, ...]] = set()
+    for _, group in groupby(examples, key=lambda example: example.query):
+        members = list(group)
+        texts = {example.item_text.ids for example in members}
+        if items.isdisjoint(texts):
+            blocks.append(members)
+            items = texts
+        else:
+            blocks[-1] = [*blocks[-1], *members]
+            items |= texts
+    return lambda _: blocks
 
 
 def _weights(examples: Sequence[Example], human_share: float) -> torch.Tensor:

@@ -14,7 +14,7 @@ SHOP_SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where one data set's demo lies and which of its folds are run.
+    """Where one data set's demo lies, into how many folds it is split and which of them are run.
 
     `max_queries` bounds the unlabelled queries of the pool (0: all); `steps` the students'
     optimiser steps, the same for both.
@@ -23,6 +23,7 @@ class Plan:
     folder: Path
     data: Path
     inputs: tuple[Path, ...]
+    of_folds: int
     folds: tuple[int, ...]
     max_queries: int
     steps: int
@@ -114,7 +115,10 @@ def serving_steps(plan: Plan) -> list[Step]:
 
 
 def _folds(plan: Plan) -> Step:
-    words = ("data", "folds", "--data", plan.data, "--out", plan.folds_file)
+    words = (
+        *("data", "folds", "--data", plan.data, "--folds", plan.of_folds),
+        *("--out", plan.folds_file),
+    )
     return Step(
         "folds",
         "split queries into folds",

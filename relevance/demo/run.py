@@ -22,8 +22,9 @@ from relevance.records import DataSet, find_data_set
 
 Say = Callable[[str], None]
 FOLDS = 5
+SHOP_FOLDS = 2  # the shop keeps half of its labelled queries for one test: a narrow interval
 STEPS = 220
-SHOP_QUERIES, OWN_QUERIES = 2000, 4000  # unlabelled queries of the pool: a bound on time
+OWN_QUERIES = 4000  # unlabelled queries of the pool on own data: a bound on time
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +66,16 @@ def run_demo(options: DemoOptions, *, say: Say) -> None:
 
 def _plan(options: DemoOptions, data_set: DataSet, prefix: Path) -> Plan:
     own = options.data is not None
+    of_folds = FOLDS if own else SHOP_FOLDS
     count = options.folds or (FOLDS if own else 1)
-    queries = OWN_QUERIES if own else SHOP_QUERIES
     parts = (data_set.items, data_set.pairs, data_set.queries_unlabelled, data_set.query_log)
     return Plan(
         folder=options.out / data_set.name,
         data=prefix,
         inputs=tuple(path for path in parts if path is not None),
-        folds=tuple(range(min(count, FOLDS))),
-        max_queries=queries if options.max_queries < 0 else options.max_queries,
+        of_folds=of_folds,
+        folds=tuple(range(min(count, of_folds))),
+        max_queries=(OWN_QUERIES * own) if options.max_queries < 0 else options.max_queries,
         steps=options.steps or STEPS,
     )
 

@@ -34,7 +34,7 @@ def similarity_by_numpy(query: np.ndarray, item: np.ndarray, *, scale: float, ro
 
 
 def test_an_encoder_gives_the_students_real_tokens_cut_to_their_length(exported, checkpoint):
-    texts = ["red lamp", "steel water bottle, 24 oz [SEP] red", "Ｌamp", "é", *TITLES[:3]]
+    texts = ["red lamp", "a [SEP]", "steel water bottle, 24 oz", "Ｌamp", "é", *TITLES[:3]]
 
     encode = encoder_of(exported.folder, 5)
 

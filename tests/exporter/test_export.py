@@ -10,7 +10,6 @@ from exporter.calibrate import fit_calibration
 from exporter.export import FEWEST_LABELS, CalibrationPairs, export_bundle
 from exporter.parity import LIMITS
 from relevance.bundle import PARTS, read_bundle
-from relevance.domain import Item
 from relevance.errors import BadInput, GateRefused
 from relevance.late_interaction import mean_maxsim, sigmoid
 from relevance.records import Pair

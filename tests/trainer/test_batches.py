@@ -1,7 +1,7 @@
 """Batches: what stands where, in which share, in which order, and the same by seed."""
 
 from collections import Counter
-from itertools import islice, pairwise
+from itertools import islice
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.trainer.make_students import make_example, random_examples
-from trainer.batches import ITEMS_PER_QUERY, RUN_PAIRS, Batch, batches, make_batch
+from trainer.batches import ITEMS_PER_QUERY, Batch, batches, make_batch
 from trainer.recipes import Recipe
 
 TENSORS = (
@@ -31,7 +31,7 @@ def human_examples(count: int) -> list:
 def pseudo_examples(count: int) -> list:
     """Each with a score of its own, by which it is known in a batch."""
     return [
-        make_example((10 + at % 7,), (30 + at,), human=False, log_odds=float(at))
+        make_example((10 + at % 7,), (30 + at,), good=at % 5 == 0, human=False, log_odds=float(at))
         for at in range(count)
     ]
 
@@ -93,7 +93,7 @@ def drawn(human, pseudo, count: int, **settings) -> list[Batch]:
 
 
 def numbers(of_batches: list[Batch]) -> list[float]:
-    """The scores of the pool's pairs, in their order."""
+    """The scores of the pairs that have one, in their order."""
     return [z for batch in of_batches for z in batch.log_odds.tolist() if z == z]
 
 
@@ -102,28 +102,46 @@ def numbers(of_batches: list[Batch]) -> list[float]:
     humans=st.integers(1, 20),
     pseudos=st.integers(1, 20),
     human_pairs=st.integers(1, 12),
-    pseudo_pairs=st.integers(1, 12),
+    pseudo_blocks=st.integers(1, 12),
     share=st.floats(0, 1),
     seed=st.integers(0, 10**6),
 )
 def test_every_batch_has_the_same_numbers_of_pairs_and_human_labels_their_share_of_weight(
-    humans, pseudos, human_pairs, pseudo_pairs, share, seed
+    humans, pseudos, human_pairs, pseudo_blocks, share, seed
 ):
     for batch in drawn(
         human_examples(humans),
         pseudo_examples(pseudos),
         4,
         human_pairs=human_pairs,
-        pseudo_pairs=pseudo_pairs,
+        pseudo_blocks=pseudo_blocks,
         human_share=share,
         seed=seed,
     ):
         is_human = batch.log_odds.isnan()
-        assert (int(is_human.sum()), int((~is_human).sum())) == (human_pairs, pseudo_pairs)
+        assert (int(is_human.sum()), int((~is_human).sum())) == (human_pairs, pseudo_blocks)
         assert batch.weights[is_human].sum().item() == pytest.approx(share, abs=1e-5)
         assert batch.weights[~is_human].sum().item() == pytest.approx(1 - share, abs=1e-5)
-        assert len(set(batch.weights[is_human].tolist())) == 1
-        assert len(set(batch.weights[~is_human].tolist())) == 1
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=12), st.floats(0, 1))
+def test_human_labels_weigh_alike_and_a_pools_good_pairs_together_as_much_as_its_bad(kinds, share):
+    examples = [make_example((10,), (11,), human=human, good=good) for human, good in kinds]
+
+    weights = make_batch(examples, human_share=share).weights.tolist()
+
+    human = [w for w, kind in zip(weights, kinds, strict=True) if kind[0]]
+    good, bad = (
+        [w for w, kind in zip(weights, kinds, strict=True) if kind == (False, label)]
+        for label in (True, False)
+    )
+    assert sum(weights) == pytest.approx(1, abs=1e-5)
+    assert all(weight >= 0 for weight in weights)
+    assert all(len(set(group)) <= 1 for group in (human, good, bad))
+    if human:
+        assert sum(human) == pytest.approx(share if good or bad else 1, abs=1e-5)
+    if good and bad:
+        assert sum(good) == pytest.approx(sum(bad), abs=1e-5)
 
 
 @pytest.mark.parametrize("human", [True, False])
@@ -136,7 +154,7 @@ def test_pairs_of_one_kind_carry_all_the_weight(human):
 
 
 def test_without_a_pool_all_pairs_are_human_and_carry_all_the_weight():
-    for batch in drawn(human_examples(5), [], 3, human_pairs=6, pseudo_pairs=9, human_share=0.1):
+    for batch in drawn(human_examples(5), [], 3, human_pairs=6, pseudo_blocks=9, human_share=0.1):
         assert batch.log_odds.isnan().tolist() == [True] * 6
         assert batch.weights.sum().item() == pytest.approx(1)
 
@@ -157,18 +175,32 @@ def test_each_labelled_example_comes_once_an_epoch(count, pairs, seed):
         assert sorted(members) == [float(at) for at in range(count)]
 
 
-@settings(max_examples=15)
-@given(count=st.integers(1, 3 * RUN_PAIRS), seed=st.integers(0, 10**6))
-def test_each_pool_pair_comes_once_an_epoch_in_runs_of_the_pools_order(count, seed):
-    epochs, pseudo = 2, pseudo_examples(count)
+@settings(max_examples=20)
+@given(
+    sizes=st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), min_size=1, max_size=6),
+    seed=st.integers(0, 10**6),
+)
+def test_each_block_of_the_pool_comes_whole_and_once_an_epoch(sizes, seed):
+    pool = [
+        make_example(
+            *((10 + query,), (30 + 4 * block + item,)),
+            human=False,
+            log_odds=float(block),
+            name=f"query {block}.{query}",
+        )
+        for block, (queries, items) in enumerate(sizes)
+        for query in range(queries)
+        for item in range(items)
+    ]
 
-    found = numbers(drawn(human_examples(1), pseudo, epochs, pseudo_pairs=count, seed=seed))
+    found = drawn(human_examples(1), pool, 2 * len(sizes), pseudo_blocks=1, seed=seed)
 
-    for epoch in range(epochs):
-        members = found[epoch * count : (epoch + 1) * count]
-        assert sorted(members) == [float(at) for at in range(count)]
-        breaks = [one for one, next in pairwise(members) if next != one + 1]
-        assert all((one + 1) % RUN_PAIRS == 0 or one == count - 1 for one in breaks)
+    order = []
+    for members in (numbers([batch]) for batch in found):
+        queries, items = sizes[int(members[0])]
+        assert members == [members[0]] * queries * items
+        order.append(int(members[0]))
+    assert sorted(order[: len(sizes)]) == sorted(order[len(sizes) :]) == list(range(len(sizes)))
 
 
 @given(st.integers(0, 10**6))
@@ -191,7 +223,7 @@ def test_labelled_items_of_one_query_come_in_small_groups_beside_each_other(seed
 @given(st.integers(0, 10**6))
 def test_a_seed_gives_the_same_batches_and_another_seed_others(seed):
     first, again, other = (
-        drawn(human_examples(30), pseudo_examples(30), 4, human_pairs=6, pseudo_pairs=6, seed=of)
+        drawn(human_examples(30), pseudo_examples(30), 4, human_pairs=6, pseudo_blocks=6, seed=of)
         for of in (seed, seed, seed + 10)
     )
 

@@ -86,7 +86,7 @@ def test_a_student_is_trained_on_labels_pool_and_judgements(shop, tmp_path, wide
     done = run(
         *("student", "--data", data, "--folds", folds, "--fold", 0, "--recipe", "mkd"),
         *("--pool", tmp_path / "pool.parquet", "--judgements", tmp_path / "judgements.parquet"),
-        *("--steps", 2, "--human-pairs", 8, "--pseudo-pairs", 8, "--seed", 3, "--threads", 1),
+        *("--steps", 2, "--human-pairs", 8, "--pseudo-blocks", 1, "--seed", 3, "--threads", 1),
         *("--backbone", wide_backbone_folder, "--out", tmp_path / "student"),
     )
 
@@ -94,5 +94,5 @@ def test_a_student_is_trained_on_labels_pool_and_judgements(shop, tmp_path, wide
     assert "step 2: validation Neg PR-AUC" in done.output
     assert "left out: nothing" in done.output
     recipe = read_checkpoint(tmp_path / "student").card.recipe
-    changed = {"name": "mkd", "steps": 2, "human_pairs": 8, "pseudo_pairs": 8, "seed": 3}
+    changed = {"name": "mkd", "steps": 2, "human_pairs": 8, "pseudo_blocks": 1, "seed": 3}
     assert {name: recipe[name] for name in changed} == changed

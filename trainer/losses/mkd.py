@@ -18,8 +18,8 @@ from trainer.students.colbert import (
     ColBERT,
     item_attention,
     mean_maxsim,
+    paired_similarities,
     query_attention,
-    similarities,
 )
 
 
@@ -29,9 +29,7 @@ def mkd_loss(
     """The batch's loss and its terms by name (before their λ)."""
     query_is_token = batch.queries.is_token[batch.query_rows]
     item_is_token = batch.items.is_token[batch.item_rows]
-    cosines = similarities(
-        student.embed(batch.queries)[batch.query_rows], student.embed(batch.items)[batch.item_rows]
-    )
+    cosines = batch_similarities(student, batch)
     logits = student.logits(mean_maxsim(cosines, query_is_token, item_is_token))
     terms = {"label": (batch.weights * label_cross_entropy(logits, batch.good)).sum()}
     if recipe.lambda_score:
@@ -50,6 +48,16 @@ def mkd_loss(
     }
     total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
     return total, {name: float(term.detach()) for name, term in terms.items()}
+
+
+def batch_similarities(student: ColBERT, batch: Batch) -> torch.Tensor:
+    """Token cosines of the batch's pairs: (pairs, query_tokens, item_tokens)."""
+    return paired_similarities(
+        student.embed(batch.queries),
+        student.embed(batch.items),
+        batch.query_rows,
+        batch.item_rows,
+    )
 
 
 def _score_term(logits: torch.Tensor, batch: Batch, recipe: Recipe) -> torch.Tensor:

@@ -80,6 +80,19 @@ def similarities(queries: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
     return queries @ items.transpose(1, 2)
 
 
+def paired_similarities(
+    queries: torch.Tensor, items: torch.Tensor, query_rows: torch.Tensor, item_rows: torch.Tensor
+) -> torch.Tensor:
+    """`similarities` of the pairs (query_rows[p], item_rows[p]) of distinct texts.
+
+    (queries, query_tokens, dim), (items, item_tokens, dim), (pairs,), (pairs,) →
+    (pairs, query_tokens, item_tokens). All queries meet all items in one multiplication: where
+    pairs share texts that is cheaper than copying embeddings for each pair, above all backwards.
+    """
+    meetings = torch.einsum("qad,ibd->qiab", queries, items)
+    return meetings[query_rows, item_rows]
+
+
 def query_attention(cosines: torch.Tensor, item_is_token: torch.Tensor) -> torch.Tensor:
     """Each query token's best cosine among the item's real tokens: (pairs, query_tokens)."""
     return cosines.masked_fill(~item_is_token[:, None, :], -torch.inf).amax(dim=2)

@@ -8,6 +8,7 @@ def make_plan(*, folds: tuple[int, ...] = (0, 1)) -> Plan:
         folder=Path("out/shop"),
         data=Path("in/shop"),
         inputs=(Path("in/shop_items.parquet"), Path("in/shop_pairs.parquet")),
+        of_folds=5,
         folds=folds,
         max_queries=10,
         steps=5,

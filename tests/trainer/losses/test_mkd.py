@@ -58,15 +58,13 @@ def attention_costs(example: Example, cosines: np.ndarray) -> float:
     return cost
 
 
-def terms_by_loops(student: ColBERT, examples: list[Example], recipe: Recipe) -> dict[str, float]:
+def terms_by_loops(
+    student: ColBERT, examples: list[Example], weights: list[float], recipe: Recipe
+) -> dict[str, float]:
     totals = dict.fromkeys(DENOMINATORS, 0.0)
     weight = log1p(exp(student.raw_weight.item()))
-    humans = sum(example.human for example in examples)
-    others = len(examples) - humans
-    share = recipe.human_share if humans and others else float(humans > 0)
     usable = 0.0
-    for example in examples:
-        importance = share / humans if example.human else (1 - share) / others
+    for example, importance in zip(examples, weights, strict=True):
         query, item = (tokens_of(student, t) for t in (example.query_text, example.item_text))
         similarity = mean_maxsim(query, item, np.ones(len(item), dtype=bool))
         logit = weight * similarity + student.bias.item()
@@ -86,12 +84,12 @@ def terms_by_loops(student: ColBERT, examples: list[Example], recipe: Recipe) ->
 @settings(max_examples=25)
 @given(st.integers(0, 10**6), st.integers(1, 7), st.floats(1, 3), st.floats(0.1, 0.9))
 def test_every_term_agrees_with_loops(student, seed, pairs, sharpness, share):
-    recipe = replace(RECIPE, sharpness=sharpness, human_share=share)
-    examples = random_examples(seed, pairs)
+    recipe, examples = replace(RECIPE, sharpness=sharpness), random_examples(seed, pairs)
+    batch = make_batch(examples, human_share=share)
 
-    loss, terms = mkd_loss(student, make_batch(examples, human_share=share), recipe)
+    loss, terms = mkd_loss(student, batch, recipe)
 
-    expected = terms_by_loops(student, examples, recipe)
+    expected = terms_by_loops(student, examples, batch.weights.tolist(), recipe)
     assert dict(terms) == pytest.approx(expected, rel=1e-4, abs=1e-5)
     total = 1.0 * expected["score"] + 0.3 * expected["cot"] + 0.5 * expected["label"]
     assert loss.item() == pytest.approx(total, rel=1e-4, abs=1e-5)

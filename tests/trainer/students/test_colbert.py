@@ -12,6 +12,7 @@ from trainer.students.colbert import (
     ColBERT,
     item_attention,
     mean_maxsim,
+    paired_similarities,
     query_attention,
     similarities,
 )
@@ -84,6 +85,23 @@ def test_attention_of_either_side_is_the_best_cosine_with_a_real_token(seed, of_
         real_items, real_queries = item_is_token[pair].numpy(), query_is_token[pair].numpy()
         assert of_query[pair].numpy() == pytest.approx(table[:, real_items].max(axis=1))
         assert of_item[pair].numpy() == pytest.approx(table[real_queries].max(axis=0))
+
+
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 4).flatmap(
+        lambda texts: st.lists(st.tuples(*[st.integers(0, texts - 1)] * 2), min_size=1, max_size=9)
+    ),
+)
+def test_pairs_of_shared_texts_get_the_cosines_of_texts_copied_for_each_pair(seed, pairs):
+    random = torch.Generator().manual_seed(seed)
+    queries, items = (torch.randn(4, tokens, 5, generator=random) for tokens in (3, 6))
+    query_rows, item_rows = torch.tensor(pairs).T
+
+    found = paired_similarities(queries, items, query_rows, item_rows)
+
+    expected = similarities(queries[query_rows], items[item_rows])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
 def test_attention_to_a_text_without_tokens_is_minus_infinity():
