@@ -11,10 +11,16 @@ from tests.end_to_end.conftest import DEMO
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 
-QUIET = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
+QUIET = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def open_in_chromium(page: Path, profile: Path, *words: str) -> str:
