@@ -16,6 +16,7 @@ from trainer.examples import Example
 from trainer.recipes import Recipe
 from trainer.students.texts import TextBatch, TokenisedText, pad
 
+MOST_BLOCK_PAIRS = 256  # a block of the pool; neighbours that share items are joined up to this
 ITEMS_PER_QUERY = 4  # neighbours in a batch: saves encoding queries, keeps contrasts together
 
 
@@ -103,13 +104,17 @@ def _query_groups(examples: Sequence[Example]) -> Groups:
 
 
 def _blocks(examples: Sequence[Example]) -> Groups:
-    """Every example once an epoch, in the pool's blocks: queries in a row that share items."""
+    """Every example once an epoch, in the pool's blocks: queries in a row that share items.
+
+    In a small catalogue all blocks may share some; `MOST_BLOCK_PAIRS` keeps a step's cost bounded.
+    """
     blocks: list[Sequence[Example]] = []
     items: set[tuple[int, ...]] = set()
     for _, group in groupby(examples, key=lambda example: example.query):
         members = list(group)
         texts = {example.item_text.ids for example in members}
-        if items.isdisjoint(texts):
+        full = blocks and len(blocks[-1]) + len(members) > MOST_BLOCK_PAIRS
+        if items.isdisjoint(texts) or full:
             blocks.append(members)
             items = texts
         else:

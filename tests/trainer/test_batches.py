@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.trainer.make_students import make_example, random_examples
-from trainer.batches import ITEMS_PER_QUERY, Batch, batches, make_batch
+from trainer.batches import ITEMS_PER_QUERY, MOST_BLOCK_PAIRS, Batch, batches, make_batch
 from trainer.recipes import Recipe
 
 TENSORS = (
@@ -201,6 +201,20 @@ def test_each_block_of_the_pool_comes_whole_and_once_an_epoch(sizes, seed):
         assert members == [members[0]] * queries * items
         order.append(int(members[0]))
     assert sorted(order[: len(sizes)]) == sorted(order[len(sizes) :]) == list(range(len(sizes)))
+
+
+def test_blocks_of_a_small_catalogue_are_joined_only_up_to_a_limit():
+    pool = [
+        make_example((10 + query,), (30 + item,), human=False, log_odds=0.0, name=f"query {query}")
+        for query in range(60)
+        for item in range(10)
+    ]
+
+    found = drawn(human_examples(1), pool, 3, pseudo_blocks=1)
+
+    sizes = sorted(len(numbers([batch])) for batch in found)
+    assert sizes[-1] <= MOST_BLOCK_PAIRS
+    assert sum(sizes) == len(pool)
 
 
 @given(st.integers(0, 10**6))
