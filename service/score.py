@@ -27,7 +27,7 @@ class ScoredCandidates:
 
 def score_reply(serving: Serving, request: ScoreRequest) -> dict[str, object]:
     """The reply to a `/score` request; raises `Refused`."""
-    _check_candidates(serving, len(request.item_ids) + len(request.items))
+    _check_candidates(serving, len(request.item_ids), len(request.items))
     query = encode_query(serving, request.query)
     cached = score_cached(serving, query, request.item_ids)
     inline = score_inline(serving, query, request.items)
@@ -79,14 +79,18 @@ def score_inline(
     return ScoredCandidates(scores, encoded.truncated, statuses.tolist())
 
 
-def _check_candidates(serving: Serving, candidates: int) -> None:
-    most = serving.settings.max_candidates
+def _check_candidates(serving: Serving, cached: int, inline: int) -> None:
+    candidates, most = cached + inline, serving.settings.max_candidates
+    most_inline = serving.settings.max_inline_items
     if not candidates:
         message = "expected at least one candidate in `item_ids` or `items`, got none"
         raise Refused(422, "no_candidates", message, param="item_ids")
     if candidates > most:
         message = f"expected at most {most} candidates, got {candidates}"
         raise Refused(422, "too_many_candidates", message, param="item_ids")
+    if inline > most_inline:  # each costs an encoder run: milliseconds, not microseconds
+        message = f"expected at most {most_inline} items sent along, got {inline}"
+        raise Refused(422, "too_many_items", message, param="items")
 
 
 def _rows(

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
     workers: int = Field(1, ge=1, description="Server processes.")
     max_candidates: int = Field(5000, ge=1, description="Most items in one request.")
+    max_inline_items: int = Field(256, ge=0, description="Most items sent along in one request.")
     max_body_bytes: int = Field(1 << 20, ge=1, description="Longest request body (else 413).")
     max_query_chars: int = Field(512, ge=1, description="Longest query (else 422).")
 

@@ -63,6 +63,7 @@ def test_any_bytes_get_a_refusal(client, body) -> None:
         ({"query": "\u0301", "item_ids": ["B001"]}, (422, "empty_query")),
         ({"query": "r" * 513, "item_ids": ["B001"]}, (422, "query_too_long")),
         ({"query": "red", "item_ids": ["B001"] * 5001}, (422, "too_many_candidates")),
+        ({"query": "red", "items": [{"id": "x", "title": "x"}] * 257}, (422, "too_many_items")),
         ({"query": "red", "item_ids": ["B001"], "top_n": 0}, (422, "invalid_request")),
         ({"query": "red", "itemids": ["B001"]}, (422, "invalid_request")),
         ({"item_ids": ["B001"]}, (422, "invalid_request")),
