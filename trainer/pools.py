@@ -57,7 +57,12 @@ def encode_shop(backbone: Backbone, queries: Sequence[str], items: Sequence[Item
 
 
 def draw_pool(
-    shop: EncodedShop, known: Iterable[Pair], *, random_share: float, seed: int
+    shop: EncodedShop,
+    known: Iterable[Pair],
+    *,
+    block_queries: int = BLOCK_QUERIES,
+    random_share: float,
+    seed: int,
 ) -> list[Pair]:
     """Unlabelled pairs in blocks: alike queries, each with every item drawn for the block.
 
@@ -69,7 +74,7 @@ def draw_pool(
     taken = {(pair.query, pair.item_id) for pair in known}
     nearest = _nearest(shop.queries.pooled, shop.titles.pooled)
     pool = []
-    for block in query_blocks(shop.queries.pooled):
+    for block in query_blocks(shop.queries.pooled, size=block_queries):
         candidates = np.unique(nearest[block])
         at_random = random.binomial(BLOCK_ITEMS, random_share)
         near = random.permutation(candidates)[: BLOCK_ITEMS - at_random]
@@ -80,7 +85,7 @@ def draw_pool(
     return pool
 
 
-def query_blocks(vectors: np.ndarray) -> list[np.ndarray]:
+def query_blocks(vectors: np.ndarray, *, size: int = BLOCK_QUERIES) -> list[np.ndarray]:
     """Rows of the queries in blocks of alike ones: each first free query with its nearest free."""
     free = np.ones(len(vectors), dtype=bool)
     blocks = []
@@ -88,7 +93,7 @@ def query_blocks(vectors: np.ndarray) -> list[np.ndarray]:
         if free[row]:
             rows = np.flatnonzero(free)
             order = np.argsort(-(vectors[rows] @ vectors[row]), kind="stable")
-            block = rows[order[:BLOCK_QUERIES]]
+            block = rows[order[:size]]
             free[block] = False
             free[row] = False  # a zero vector is not its own nearest
             blocks.append(np.union1d(block, [row]))

@@ -16,8 +16,9 @@ SHOP_SEED = 0
 class Plan:
     """Where one data set's demo lies, into how many folds it is split and which of them are run.
 
-    `max_queries` bounds the unlabelled queries of the pool (0: all); `steps` the students'
-    optimiser steps, the same for both.
+    `max_queries` bounds the unlabelled queries of the pool (0: all), `block_queries` says how many
+    alike queries share their candidates. Both students get the same `steps` and, unless it is
+    None, the same `learning_rate`.
     """
 
     folder: Path
@@ -26,7 +27,9 @@ class Plan:
     of_folds: int
     folds: tuple[int, ...]
     max_queries: int
+    block_queries: int
     steps: int
+    learning_rate: float | None
 
     @property
     def folds_file(self) -> Path:
@@ -133,6 +136,7 @@ def _pool(plan: Plan) -> Step:
     words = (
         *("train", "pool", "--data", plan.data, "--pairs", plan.pool),
         *("--similarities", plan.similarities, "--max-queries", plan.max_queries),
+        *("--block-queries", plan.block_queries),
     )
     return Step(
         "pool",
@@ -200,6 +204,8 @@ def _student(plan: Plan, fold: int, recipe: str) -> Step:
         *("--recipe", recipe, "--steps", plan.steps, "--out", folder / recipe),
     )
     taught = recipe != "ce"
+    if plan.learning_rate is not None:
+        words += ("--learning-rate", plan.learning_rate)
     if taught:
         words += ("--pool", pool, "--judgements", pseudo, "--judgements", labelled)
     what = "with MKD" if taught else "on human labels alone"

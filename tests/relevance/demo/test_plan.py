@@ -11,7 +11,9 @@ def make_plan(*, folds: tuple[int, ...] = (0, 1)) -> Plan:
         of_folds=5,
         folds=folds,
         max_queries=10,
+        block_queries=8,
         steps=5,
+        learning_rate=5e-5,
     )
 
 
@@ -44,4 +46,5 @@ def test_both_students_get_the_same_number_of_steps_and_only_one_the_teacher() -
     students = [s for s in training_steps(make_plan(folds=(0,))) if s.words[1] == "student"]
 
     assert [s.words[s.words.index("--steps") + 1] for s in students] == ["5", "5"]
+    assert [s.words[s.words.index("--learning-rate") + 1] for s in students] == ["5e-05", "5e-05"]
     assert ["--judgements" in s.words for s in students] == [False, True]
