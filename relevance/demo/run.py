@@ -56,8 +56,9 @@ def run_demo(options: DemoOptions, *, say: Say) -> None:
     record = plan.folder / "steps"
     runs += run_steps([*training_steps(plan), *serving_steps(plan)], record, say=say)
     live_file = plan.folder / "live.json"
-    say("the service answers (its log: {})".format(plan.folder / "service.log"))
-    with serving(plan.store, plan.judge(plan.served_fold), plan.folder / "service.log") as answers:
+    log = plan.folder / "service.log"
+    say(f"start the service and ask it (its log: {log})")
+    with serving(plan.store, plan.judge(plan.served_fold), log) as answers:
         live: Any = show(plan, answers, say=say)
     live["steps"] = [
         {"name": run.name, "seconds": run.seconds, "reused": run.reused} for run in runs
