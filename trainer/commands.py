@@ -100,3 +100,21 @@ def student(
             f"ROC-AUC {look.roc_auc:.4f}"
         )
     typer.echo(f"left out: {dict(left_out) or 'nothing'}; checkpoint: {out}")
+
+
+@app.command()
+def choose(
+    run: list[Path] = typer.Option(..., help="A trained student's folder (repeat for each)."),
+    out: Path = typer.Option(..., help="Folder of the chosen checkpoint."),
+) -> None:
+    """Keep the run with the best Neg PR-AUC on the inner validation part, and tell them all."""
+    from trainer.choose import choose_run
+
+    chosen, cards = choose_run(run, out)
+    for folder, card in zip(run, cards, strict=True):
+        typer.echo(
+            f"{'*' if folder == chosen else ' '} {folder.name}: "
+            f"validation Neg PR-AUC {card.run['validation_neg_pr_auc']:.4f}, "
+            f"ROC-AUC {card.run['validation_roc_auc']:.4f}"
+        )
+    typer.echo(f"the best of {len(cards)} runs: {out}")

@@ -17,8 +17,9 @@ class Plan:
     """Where one data set's demo lies, into how many folds it is split and which of them are run.
 
     `max_queries` bounds the unlabelled queries of the pool (0: all), `block_queries` says how many
-    alike queries share their candidates. Both students get the same `steps` and, unless it is
-    None, the same `learning_rate`.
+    alike queries share their candidates. Both students get the same `steps` and the same search:
+    each is trained once at every rate of `rates`, and the inner validation part chooses. Without
+    rates, each is trained once at its recipe's own.
     """
 
     folder: Path
@@ -29,7 +30,7 @@ class Plan:
     max_queries: int
     block_queries: int
     steps: int
-    learning_rate: float | None
+    rates: tuple[float, ...]
 
     @property
     def folds_file(self) -> Path:
@@ -84,7 +85,7 @@ def training_steps(plan: Plan) -> list[Step]:
     for fold in plan.folds:
         steps += [_teacher(plan, fold), _hold_out(plan, fold), _judge(plan, fold)]
         for recipe in ("ce", "mkd"):
-            steps += [_student(plan, fold, recipe), _scores(plan, fold, recipe)]
+            steps += [*_searched_student(plan, fold, recipe), _scores(plan, fold, recipe)]
     return steps
 
 
@@ -195,26 +196,46 @@ def _judge(plan: Plan, fold: int) -> Step:
     )
 
 
-def _student(plan: Plan, fold: int, recipe: str) -> Step:
+def _searched_student(plan: Plan, fold: int, recipe: str) -> list[Step]:
+    """Train at each rate of the plan and choose, or train once where there is no search."""
+    checkpoint = plan.fold(fold) / recipe
+    if not plan.rates:
+        return [_student(plan, fold, recipe, out=checkpoint)]
+    runs = {rate: plan.fold(fold) / f"{recipe}_runs" / f"rate-{rate:g}" for rate in plan.rates}
+    trained = [_student(plan, fold, recipe, out=out, rate=rate) for rate, out in runs.items()]
+    named = [word for run in runs.values() for word in ("--run", run)]
+    choose = Step(
+        f"fold{fold}-{recipe}",
+        f"fold {fold}: choose the rate on the inner validation part",
+        _words(("train", "choose", *named, "--out", checkpoint)),
+        tuple(runs.values()),
+        (checkpoint,),
+        ("relevance", "trainer"),
+    )
+    return [*trained, choose]
+
+
+def _student(plan: Plan, fold: int, recipe: str, *, out: Path, rate: float | None = None) -> Step:
     folder = plan.fold(fold)
     pool, pseudo = folder / "pool.parquet", folder / "pool_judgements.parquet"
     labelled = plan.judge(fold) / "judgements.parquet"
     words: tuple[object, ...] = (
         *("train", "student", "--data", plan.data, "--folds", plan.folds_file, "--fold", fold),
-        *("--recipe", recipe, "--steps", plan.steps, "--out", folder / recipe),
+        *("--recipe", recipe, "--steps", plan.steps, "--out", out),
     )
     taught = recipe != "ce"
-    if plan.learning_rate is not None:
-        words += ("--learning-rate", plan.learning_rate)
+    if rate is not None:
+        words += ("--learning-rate", rate)
     if taught:
         words += ("--pool", pool, "--judgements", pseudo, "--judgements", labelled)
     what = "with MKD" if taught else "on human labels alone"
+    at = "" if rate is None else f", rate {rate:g}"
     return Step(
-        f"fold{fold}-{recipe}",
-        f"fold {fold}: train the student {what}",
+        f"fold{fold}-{recipe}" + ("" if rate is None else f"-{rate:g}"),
+        f"fold {fold}: train the student {what}{at}",
         _words(words),
         (plan.folds_file, *plan.inputs, *((pool, pseudo, labelled) if taught else ())),
-        (folder / recipe,),
+        (out,),
         ("relevance", "trainer"),
     )
 

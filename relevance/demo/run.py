@@ -25,7 +25,7 @@ FOLDS = 5
 SHOP_FOLDS = 2  # the shop keeps half of its labelled queries for one test: a narrow interval
 SHOP_STEPS, OWN_STEPS = 220, 160  # five folds of own data are ten trainings
 OWN_QUERIES = 4000  # unlabelled queries of the pool on own data: a bound on time
-OWN_RATE = 5e-5  # the recipes' rates suit the shop; real labels want gentler steps
+OWN_RATES = (5e-5, 1e-4)  # the recipes' rates were chosen on a shop; other data choose their own
 # Queries of a shop's log ask for the same few products and can share their candidates; where they
 # ask for everything under the sun, shared candidates would nearly all be Bad.
 SHOP_BLOCK, OWN_BLOCK = 8, 1
@@ -83,7 +83,7 @@ def _plan(options: DemoOptions, data_set: DataSet, prefix: Path) -> Plan:
         max_queries=(OWN_QUERIES * own) if options.max_queries < 0 else options.max_queries,
         block_queries=OWN_BLOCK if own else SHOP_BLOCK,
         steps=options.steps or (OWN_STEPS if own else SHOP_STEPS),
-        learning_rate=OWN_RATE if own else None,
+        rates=OWN_RATES if own else (),
     )
 
 
@@ -114,7 +114,7 @@ def _report_steps(plan: Plan, live_file: Path) -> list[Step]:
 def _publish(plan: Plan, out: Path, live: Any, runs: Sequence[StepRun], *, say: Say) -> None:
     """Make this run the latest: report, summary and the folder `make serve` opens."""
     measures = json.loads((plan.folder / "measures.json").read_text())
-    summary = summarise(measures, live, runs)
+    summary = summarise(measures, live, runs, _searches(plan))
     write_text(plan.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     for name in ("report.html", "summary.json"):
         with replacing_file(out / name) as temporary:
@@ -125,6 +125,17 @@ def _publish(plan: Plan, out: Path, live: Any, runs: Sequence[StepRun], *, say: 
     say(f"store (for `make serve`)        {plan.store}")
     say(f"report                          {out / 'report.html'}")
     say(f"summary                         {out / 'summary.json'}")
+
+
+def _searches(plan: Plan) -> dict[str, Any]:
+    """What each searched student was chosen from, as `ellm train choose` left it."""
+    if not plan.rates:
+        return {}
+    students = [(fold, recipe) for fold in plan.folds for recipe in ("ce", "mkd")]
+    return {
+        f"fold{fold}-{recipe}": json.loads((plan.fold(fold) / recipe / "search.json").read_text())
+        for fold, recipe in students
+    }
 
 
 def _point_latest(plan: Plan, out: Path) -> None:

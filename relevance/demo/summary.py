@@ -7,9 +7,15 @@ from relevance.demo.steps import StepRun
 
 
 def summarise(
-    measures: Mapping[str, Any], live: Mapping[str, Any], runs: Sequence[StepRun]
+    measures: Mapping[str, Any],
+    live: Mapping[str, Any],
+    runs: Sequence[StepRun],
+    searches: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Metrics are fractions of 1; times are in the unit their key ends with."""
+    """Metrics are fractions of 1; times are in the unit their key ends with.
+
+    `searches` names every run a student was chosen from, by step; empty where none was searched.
+    """
     models, differences = measures["models"], measures["differences"]
     gain = differences["mkd_minus_ce"]
     return {
@@ -33,4 +39,5 @@ def summarise(
         "score_1000_ms": live["score_1000_ms"],
         "step_seconds": {run.name: run.seconds for run in runs},
         "steps_reused": [run.name for run in runs if run.reused],
+        "searches": dict(searches),
     }

@@ -66,8 +66,8 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 def read_checkpoint(folder: Path) -> Checkpoint:
     """Read what `write_checkpoint` wrote; raises `BadInput` where it is none."""
+    card = read_card(folder)
     try:
-        card = StudentCard.model_validate_json((folder / CARD).read_bytes())
         encoder = AutoModel.from_config(
             AutoConfig.from_pretrained(folder),
             add_pooling_layer=False,
@@ -79,6 +79,14 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     except (OSError, ValueError, RuntimeError, SafetensorError) as fault:
         raise BadInput(f"{folder}: expected a student's checkpoint: {fault}") from fault
     return Checkpoint(student.eval(), _read_tokenizer(folder / TOKENIZER), card)
+
+
+def read_card(folder: Path) -> StudentCard:
+    """What made the student in `folder`; raises `BadInput` where there is none."""
+    try:
+        return StudentCard.model_validate_json((folder / CARD).read_bytes())
+    except (OSError, ValueError) as fault:
+        raise BadInput(f"{folder}: expected a student's checkpoint: {fault}") from fault
 
 
 def _read_tokenizer(path: Path) -> Tokenizer:

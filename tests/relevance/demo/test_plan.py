@@ -1,9 +1,10 @@
 from pathlib import Path
 
 from relevance.demo.plan import Plan, serving_steps, training_steps
+from relevance.demo.steps import Step
 
 
-def make_plan(*, folds: tuple[int, ...] = (0, 1)) -> Plan:
+def make_plan(*, folds: tuple[int, ...] = (0, 1), rates: tuple[float, ...] = (5e-5, 1e-4)) -> Plan:
     return Plan(
         folder=Path("out/shop"),
         data=Path("in/shop"),
@@ -13,7 +14,7 @@ def make_plan(*, folds: tuple[int, ...] = (0, 1)) -> Plan:
         max_queries=10,
         block_queries=8,
         steps=5,
-        learning_rate=5e-5,
+        rates=rates,
     )
 
 
@@ -42,9 +43,30 @@ def test_step_names_differ_between_folds() -> None:
     assert len(names) == len(set(names))
 
 
-def test_both_students_get_the_same_number_of_steps_and_only_one_the_teacher() -> None:
-    students = [s for s in training_steps(make_plan(folds=(0,))) if s.words[1] == "student"]
+def words_after(option: str, step: Step) -> list[str]:
+    return [step.words[at + 1] for at, word in enumerate(step.words) if word == option]
 
-    assert [s.words[s.words.index("--steps") + 1] for s in students] == ["5", "5"]
-    assert [s.words[s.words.index("--learning-rate") + 1] for s in students] == ["5e-05", "5e-05"]
-    assert ["--judgements" in s.words for s in students] == [False, True]
+
+def test_both_students_get_the_same_steps_and_search_and_only_one_the_teacher() -> None:
+    steps = training_steps(make_plan(folds=(0,)))
+    runs = [step for step in steps if step.words[1] == "student"]
+    chosen = [step for step in steps if step.words[1] == "choose"]
+
+    assert [words_after("--recipe", run) for run in runs] == [["ce"]] * 2 + [["mkd"]] * 2
+    assert [words_after("--steps", run) for run in runs] == [["5"]] * 4
+    assert [words_after("--learning-rate", run) for run in runs] == [["5e-05"], ["0.0001"]] * 2
+    assert ["--judgements" in run.words for run in runs] == [False, False, True, True]
+    outputs = [words_after("--out", run)[0] for run in runs]
+    assert [words_after("--run", choice) for choice in chosen] == [outputs[:2], outputs[2:]]
+
+
+def test_without_rates_each_student_is_trained_once_at_its_recipes_own() -> None:
+    steps = training_steps(make_plan(folds=(0,), rates=()))
+    runs = [step for step in steps if step.words[1] == "student"]
+
+    assert [run.outputs for run in runs] == [
+        (Path("out/shop/fold0/ce"),),
+        (Path("out/shop/fold0/mkd"),),
+    ]
+    assert not any("--learning-rate" in run.words for run in runs)
+    assert not any(step.words[1] == "choose" for step in steps)

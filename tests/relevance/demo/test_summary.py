@@ -21,8 +21,11 @@ def test_the_summary_names_what_was_reused_and_how_long_each_step_took() -> None
     }
     runs = [StepRun("pool", 3.0, reused=True), StepRun("fold0-ce", 9.0, reused=False)]
 
-    found = summarise(measures, live, runs)
+    searches = {"fold0-ce": [{"run": "rate-0.0001", "chosen": True}]}
+
+    found = summarise(measures, live, runs, searches)
 
     assert found["delta_roc_auc"] == {"value": 0.1, "low": 0.05, "high": 0.15}
     assert found["step_seconds"] == {"pool": 3.0, "fold0-ce": 9.0}
     assert found["steps_reused"] == ["pool"]
+    assert found["searches"] == searches
