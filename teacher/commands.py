@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from teacher.gate_commands import gate
+
 if TYPE_CHECKING:
     from relevance.records import Pair
 
@@ -16,7 +18,7 @@ app = typer.Typer(
     help="Fit the catalogue teacher, judge pairs with it, look into its lexicon.",
     no_args_is_help=True,
 )
-JUDGEMENTS = "judgements.parquet"
+app.command()(gate)
 
 JUDGE = typer.Option(..., "--judge", help="Folder written by `ellm teach fit`.")
 SIMILARITIES = typer.Option(
@@ -43,6 +45,7 @@ def fit(
     from relevance.folds import read_folds
     from relevance.records import find_data_set, read_catalogue, read_pairs, write_judgements
     from teacher.fit_fold import FoldData, fit_fold
+    from teacher.held_out_scores import JUDGEMENTS
     from teacher.judge_pairs import measures, summary
     from teacher.similarity_file import read_similarities
 
