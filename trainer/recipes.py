@@ -14,7 +14,8 @@ class Recipe:
     """Lengths count real tokens; rates are AdamW's; λ weigh the loss terms (paper, Eq. 9).
 
     A step learns from `human_pairs` and, where there is a pool, from `pseudo_blocks` of it;
-    human-labelled pairs carry `human_share` of each loss term, whatever their number. `sharpness`
+    human-labelled pairs carry `human_share` of each loss term, whatever their number. The pool is
+    thinned out until `good_share` of it is Good by the teacher (0: as it was drawn). `sharpness`
     multiplies the teacher's log-odds before distillation. The run keeps the best of
     `evaluations` evenly spaced states by Neg PR-AUC on the inner validation part.
     """
@@ -34,6 +35,7 @@ class Recipe:
     temperature: float = 2.0
     sharpness: float = 1.0
     human_share: float = 1.0
+    good_share: float = 0.0
     dim: int = 128
     query_tokens: int = 16
     item_tokens: int = 32
@@ -72,6 +74,7 @@ def mkd() -> Recipe:
         human_pairs=32,
         pseudo_blocks=2,
         human_share=0.3,
+        good_share=0.45,
         learning_rate=2e-4,
     )
 

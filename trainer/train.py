@@ -21,6 +21,7 @@ from trainer.batches import Batch, batches, make_batch
 from trainer.examples import Example, TextLengths, TextTable, make_examples, tokenise_texts
 from trainer.losses.mkd import batch_similarities, mkd_loss
 from trainer.memory import keep_freed_memory
+from trainer.pool_balance import balanced_pool
 from trainer.recipes import Recipe
 from trainer.scoring import score_pairs
 from trainer.students.backbone import DEFAULT_BACKBONE, Backbone, read_backbone
@@ -64,7 +65,7 @@ def train_student(
     keep_freed_memory()
     seed_everything(recipe.seed)
     backbone = read_backbone(backbone_name)
-    pool = data.pool if recipe.uses_teacher else ()
+    pool = _pool(data, recipe)
     lengths = TextLengths(recipe.query_tokens, recipe.item_tokens, recipe.item_text)
     texts = tokenise_texts(
         backbone.tokenizer, [*data.train, *data.validation, *pool], data.catalogue, lengths
@@ -78,9 +79,15 @@ def train_student(
     started = perf_counter()
     curve, best = _fit(student, human, pseudo, data.validation, texts, recipe)
     student.load_state_dict(best)
-    card = _card(backbone, student, recipe, curve, perf_counter() - started)
+    card = _card(backbone, student, recipe, curve, pseudo, perf_counter() - started)
     checkpoint = Checkpoint(student.eval(), backbone.tokenizer, card)
     return checkpoint, curve, counts + pool_counts
+
+
+def _pool(data: TrainingData, recipe: Recipe) -> Sequence[Pair]:
+    if not recipe.uses_teacher:
+        return ()
+    return balanced_pool(data.pool, data.judgements, good_share=recipe.good_share, seed=recipe.seed)
 
 
 def start_student(backbone: Backbone, examples: Sequence[Example], recipe: Recipe) -> ColBERT:
@@ -207,6 +214,7 @@ def _card(
     student: ColBERT,
     recipe: Recipe,
     curve: Sequence[Evaluation],
+    pseudo: Sequence[Example],
     seconds: float,
 ) -> StudentCard:
     best = max(curve, key=lambda look: look.neg_pr_auc)
@@ -222,6 +230,8 @@ def _card(
             "best_step": best.step,
             "validation_neg_pr_auc": best.neg_pr_auc,
             "validation_roc_auc": best.roc_auc,
+            "pseudo_pairs": float(len(pseudo)),
+            "pseudo_good_share": sum(e.good for e in pseudo) / max(1, len(pseudo)),
             "seconds": seconds,
             "seconds_per_step": seconds / recipe.steps,
         },

@@ -19,7 +19,7 @@ class Plan:
     `max_queries` bounds the unlabelled queries of the pool (0: all), `block_queries` says how many
     alike queries share their candidates. Both students get the same `steps` and the same search:
     each is trained once at every rate of `rates`, and the inner validation part chooses. Without
-    rates, each is trained once at its recipe's own.
+    rates, each is trained once at its recipe's own. `pool_options` say how MKD uses the pool.
     """
 
     folder: Path
@@ -31,6 +31,7 @@ class Plan:
     block_queries: int
     steps: int
     rates: tuple[float, ...]
+    pool_options: tuple[str, ...]
 
     @property
     def folds_file(self) -> Path:
@@ -228,6 +229,7 @@ def _student(plan: Plan, fold: int, recipe: str, *, out: Path, rate: float | Non
         words += ("--learning-rate", rate)
     if taught:
         words += ("--pool", pool, "--judgements", pseudo, "--judgements", labelled)
+        words += plan.pool_options
     what = "with MKD" if taught else "on human labels alone"
     at = "" if rate is None else f", rate {rate:g}"
     return Step(

@@ -23,12 +23,14 @@ from relevance.records import DataSet, find_data_set
 Say = Callable[[str], None]
 FOLDS = 5
 SHOP_FOLDS = 2  # the shop keeps half of its labelled queries for one test: a narrow interval
-SHOP_STEPS, OWN_STEPS = 220, 160  # five folds of own data are ten trainings
+SHOP_STEPS, OWN_STEPS = 220, 300  # with the search, five folds of own data are 20 trainings
 OWN_QUERIES = 4000  # unlabelled queries of the pool on own data: a bound on time
 OWN_RATES = (5e-5, 1e-4)  # the recipes' rates were chosen on a shop; other data choose their own
 # Queries of a shop's log ask for the same few products and can share their candidates; where they
 # ask for everything under the sun, shared candidates would nearly all be Bad.
 SHOP_BLOCK, OWN_BLOCK = 8, 1
+# A catalogue answers few of such queries: most of the pool's Bad pairs are left out instead.
+OWN_POOL = ("--good-share", "0.45", "--human-share", "0.5", "--pseudo-blocks", "4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def _plan(options: DemoOptions, data_set: DataSet, prefix: Path) -> Plan:
         block_queries=OWN_BLOCK if own else SHOP_BLOCK,
         steps=options.steps or (OWN_STEPS if own else SHOP_STEPS),
         rates=OWN_RATES if own else (),
+        pool_options=OWN_POOL if own else (),
     )
 
 

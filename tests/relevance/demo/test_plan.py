@@ -15,6 +15,7 @@ def make_plan(*, folds: tuple[int, ...] = (0, 1), rates: tuple[float, ...] = (5e
         block_queries=8,
         steps=5,
         rates=rates,
+        pool_options=("--good-share", "0.4"),
     )
 
 
@@ -56,6 +57,7 @@ def test_both_students_get_the_same_steps_and_search_and_only_one_the_teacher() 
     assert [words_after("--steps", run) for run in runs] == [["5"]] * 4
     assert [words_after("--learning-rate", run) for run in runs] == [["5e-05"], ["0.0001"]] * 2
     assert ["--judgements" in run.words for run in runs] == [False, False, True, True]
+    assert ["--good-share" in run.words for run in runs] == [False, False, True, True]
     outputs = [words_after("--out", run)[0] for run in runs]
     assert [words_after("--run", choice) for choice in chosen] == [outputs[:2], outputs[2:]]
 
