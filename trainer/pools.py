@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from relevance.atomic import replacing_file
 from relevance.domain import Item
+from relevance.errors import BadInput
 from relevance.records import Pair
 from trainer.students.backbone import Backbone
 from trainer.zero_shot import ZeroShot, encode_zero_shot
@@ -45,6 +46,9 @@ def full_text(item: Item) -> str:
 
 def encode_shop(backbone: Backbone, queries: Sequence[str], items: Sequence[Item]) -> EncodedShop:
     """Encode a data set once for candidates and similarities."""
+    for what, found in (("queries", queries), ("items", items)):
+        if not found:
+            raise BadInput(f"{what}: expected at least one to draw a pool from, got none")
     return EncodedShop(
         {query: row for row, query in enumerate(queries)},
         {item.item_id: row for row, item in enumerate(items)},

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from relevance.domain import Item
+from relevance.errors import BadInput
 from relevance.late_interaction import mean_maxsim
 from relevance.records import Pair
 from tests.trainer.make_students import CATALOGUE, TITLES
@@ -29,6 +30,7 @@ from trainer.pools import (
     query_blocks,
     write_similarities,
 )
+from trainer.students.backbone import read_backbone
 from trainer.zero_shot import ZeroShot
 
 
@@ -49,6 +51,12 @@ def make_shop(seed: int = 0, *, queries: int = 8, items: int = 100) -> EncodedSh
         make_encoded(seed + 1, items),
         make_encoded(seed + 2, items),
     )
+
+
+@pytest.mark.parametrize(("queries", "items"), [((), CATALOGUE.values()), (("desk",), ())])
+def test_a_pool_of_nothing_is_refused(queries, items, backbone_folder):
+    with pytest.raises(BadInput, match="expected at least one to draw a pool from"):
+        encode_shop(read_backbone(str(backbone_folder)), queries, list(items))
 
 
 def nearest_by_sorting(shop: EncodedShop, query: str) -> set[str]:
