@@ -9,23 +9,35 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from teacher.annotation_commands import annotate, select
 from teacher.gate_commands import gate
+from teacher.lexicon_commands import lexicon
 
 if TYPE_CHECKING:
     from relevance.records import Pair
+    from teacher.signal_files import SignalTable
 
 app = typer.Typer(
     help="Fit the catalogue teacher, judge pairs with it, look into its lexicon.",
     no_args_is_help=True,
 )
 app.command()(gate)
+app.command()(lexicon)
+app.command()(annotate)
+app.command()(select)
 
 JUDGE = typer.Option(..., "--judge", help="Folder written by `ellm teach fit`.")
 SIMILARITIES = typer.Option(
     None,
     "--similarities",
-    help="Parquet with query, item_id, mean_maxsim_title, mean_maxsim_text, cosine_title and "
-    "cosine_text; pairs it lacks are judged without.",
+    help="Parquet with query, item_id and a column for each cosine; pairs it lacks are judged "
+    "without.",
+)
+STUDENTS = typer.Option(
+    None,
+    "--student-scores",
+    help="Parquet with query, item_id and a column of log-odds for each student. Those of train "
+    "pairs must be nested out-of-fold.",
 )
 
 
@@ -36,6 +48,10 @@ def fit(
     fold: int = typer.Option(..., "--fold", min=0, help="The fold whose test part is held out."),
     out: Path = typer.Option(..., "--out", help="Folder for the judge; replaced if it exists."),
     similarities: Path | None = SIMILARITIES,
+    student_scores: Path | None = STUDENTS,
+    edits: Path | None = typer.Option(
+        None, "--edits", help="The shop's changes to the lexicon, see `ellm teach lexicon`."
+    ),
     without: list[str] = typer.Option(
         [], "--without", help="Leave out a feature family (aspects, similarity, …); repeatable."
     ),
@@ -45,28 +61,28 @@ def fit(
     from relevance.folds import read_folds
     from relevance.records import find_data_set, read_catalogue, read_pairs, write_judgements
     from teacher.fit_fold import FoldData, fit_fold
-    from teacher.held_out_scores import JUDGEMENTS
+    from teacher.held_out_scores import JUDGEMENTS, WITHOUT_STUDENT
     from teacher.judge_pairs import measures, summary
-    from teacher.similarity_file import read_similarities
+    from teacher.lexicon_edits import read_edits
+    from teacher.signal_files import read_signals
 
     files, assignment = find_data_set(data), read_folds(folds)
     pairs = read_pairs(files.pairs, labelled=True)
     items = {item.item_id: item for item in read_catalogue(files.items)}
-    found = read_similarities(similarities)
-    _say_missing(pairs, found.keys())
+    found = read_signals(similarities, student_scores)
+    _say_missing(pairs, found)
     with creating_folder(out) as folder:
-        judged = fit_fold(
-            FoldData(items, pairs, assignment, fold, found),
+        fitted = fit_fold(
+            FoldData(items, pairs, assignment, fold, found, read_edits(edits)),
             folder,
             without=frozenset(without),
             progress=_progress,
         )
-        parts = {
-            "train, held out": judged.train,
-            "validation": judged.validation,
-            "test (look once, choose nothing by it)": judged.test,
-        }
+        parts, alone = fitted.judged.parts, fitted.without_student
         write_judgements(folder / JUDGEMENTS, (j for part in parts.values() for j in part))
+        if alone is not None:
+            blind = (j for part in alone.parts.values() for j in part)
+            write_judgements(folder / WITHOUT_STUDENT, blind)
     labels = {(pair.query, pair.item_id): bool(pair.good) for pair in pairs}
     for name, judgements in parts.items():
         typer.echo(f"{name}: {summary(judgements)}")
@@ -84,6 +100,7 @@ def judge(
     pairs: Path = typer.Option(..., "--pairs", help="Pairs to judge, labelled or not."),
     out: Path = typer.Option(..., "--out", help="Parquet file for the judgements."),
     similarities: Path | None = SIMILARITIES,
+    student_scores: Path | None = STUDENTS,
 ) -> None:
     """Judge any pairs: pseudo-labels with reasons.
 
@@ -93,32 +110,15 @@ def judge(
     from relevance.records import read_catalogue, read_pairs, write_judgements
     from teacher.judge_pairs import judge_pairs, summary
     from teacher.online.catalogue import CatalogueJudge
-    from teacher.similarity_file import read_similarities
+    from teacher.signal_files import read_signals
 
     catalogue_judge, asked = CatalogueJudge.read(judge_folder), read_pairs(pairs)
     catalogue = {item.item_id: item for item in read_catalogue(items)}
-    found = read_similarities(similarities)
-    _say_missing(asked, found.keys())
+    found = read_signals(similarities, student_scores)
+    _say_missing(asked, found)
     judgements = list(judge_pairs(catalogue_judge, _progress(asked), catalogue, found))
     write_judgements(out, judgements)
     typer.echo(f"{summary(judgements)}; written to {out}")
-
-
-@app.command()
-def lexicon(
-    judge_folder: Path = JUDGE,
-    samples: int = typer.Option(8, "--samples", min=0, help="Terms shown of each aspect."),
-) -> None:
-    """Show what the teacher's lexicon knows: how many terms of each aspect, and a few of them."""
-    from teacher.online.lexicon import read_lexicon
-
-    known = read_lexicon(judge_folder)
-    typer.echo(f"{known.documents} items, {len(known.document_frequencies)} words in two or more")
-    for aspect, terms in known.terms.items():
-        shown = list(terms)[:: max(1, len(terms) // max(samples, 1))][:samples]
-        typer.echo(f"{aspect:18}{len(terms):6} terms  {', '.join(shown)}")
-    typer.echo(f"{'departments':18}{len(known.departments):6}")
-    typer.echo(f"{'attributes':18}{len(known.attributes):6} names")
 
 
 def _progress(pairs: Sequence["Pair"]) -> Iterable["Pair"]:
@@ -127,8 +127,7 @@ def _progress(pairs: Sequence["Pair"]) -> Iterable["Pair"]:
     return tqdm(pairs, unit="pair", disable=None)  # silent where nobody watches
 
 
-def _say_missing(pairs: Sequence["Pair"], known: Iterable[tuple[str, str]]) -> None:
-    keys = set(known)
-    missing = sum((pair.query, pair.item_id) not in keys for pair in pairs)
+def _say_missing(pairs: Sequence["Pair"], signals: "SignalTable") -> None:
+    missing = sum((pair.query, pair.item_id) not in signals.rows for pair in pairs)
     if missing:
         typer.echo(f"{missing} of {len(pairs)} pairs have no similarities: judged without")

@@ -1,7 +1,7 @@
 """Fits one fold's catalogue judge and judges the fold's labelled pairs with it, each held out.
 
-The order of things: leave out the test items, mine the lexicon, read the pairs, fit both heads on
-train, write, judge. The statistics of fitting are `fit_judge.py`'s.
+The order of things: leave out the test items, mine the lexicon, read the pairs, fit the heads on
+train, write, judge. The statistics of fitting are `fit_head.py`'s.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,28 +14,36 @@ from relevance.domain import Item, Judgement, clip_log_odds
 from relevance.errors import BadInput
 from relevance.folds import FoldAssignment, holdout, split
 from relevance.records import Pair
-from teacher.fit_judge import THRESHOLD, FittedHead, fit_head
+from teacher.fit_head import THRESHOLD, FittedHead, fit_head
 from teacher.judge_pairs import item_of
+from teacher.lexicon_edits import NO_EDITS, LexiconEdits, edited
 from teacher.mine_lexicon import mine_lexicon
 from teacher.online.catalogue import CatalogueJudge
-from teacher.online.features import FAMILIES, SIMILARITY, Similarities
+from teacher.online.features import FAMILIES
+from teacher.online.inputs import Inputs
+from teacher.online.judge_file import JudgeWeights, write_weights
 from teacher.online.lexicon import write_lexicon
-from teacher.online.linear_head import JudgeWeights, write_weights
 from teacher.online.pair_reading import PairReader, PairReading
-from teacher.similarity_file import PairKey
+from teacher.online.signals import SIMILARITY, STUDENT, Signals
+from teacher.signal_files import NO_TABLE, SignalTable
 
 Progress = Callable[[Sequence[Pair]], Iterable[Pair]]
 
 
 @dataclass(frozen=True, slots=True)
 class FoldData:
-    """What one fold is fitted on: the shop's items and labelled pairs, and the folds over them."""
+    """What one fold is fitted on: the shop's items and labelled pairs, and the folds over them.
+
+    Students' scores among the `signals` of train pairs must be of students that had not seen their
+    queries (nested out-of-fold), else the judge trusts them too much.
+    """
 
     items: Mapping[str, Item]
     pairs: Sequence[Pair]
     assignment: FoldAssignment
     fold: int
-    similarities: Mapping[PairKey, Similarities]
+    signals: SignalTable = NO_TABLE
+    edits: LexiconEdits = NO_EDITS
 
     def group_of(self, pair: Pair) -> str:
         """The query variants that must not be torn apart."""
@@ -50,6 +58,23 @@ class JudgedFold:
     validation: tuple[Judgement, ...]
     test: tuple[Judgement, ...]
 
+    @property
+    def parts(self) -> dict[str, tuple[Judgement, ...]]:
+        """Each part under the name people read."""
+        return {
+            "train, held out": self.train,
+            "validation": self.validation,
+            "test (look once, choose nothing by it)": self.test,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FittedFold:
+    """A fold's judgements, and those without any student's score (None where there is none)."""
+
+    judged: JudgedFold
+    without_student: JudgedFold | None
+
 
 def fit_fold(
     data: FoldData,
@@ -57,32 +82,33 @@ def fit_fold(
     *,
     without: frozenset[str] = frozenset(),
     progress: Progress = lambda pairs: pairs,
-) -> JudgedFold:
+) -> FittedFold:
     """Write the fold's judge into `folder` and return its judgements.
 
     Train pairs get the log-odds of an inner fold that had not seen their query, all others those
     of the judge as written. The lexicon reads no label and no test item. The feature families
     `without` are left out, for ablations.
     """
-    families = _families(without)
+    wanted = _inputs(data.signals, without)
     parts = split(data.assignment, data.pairs, fold=data.fold)
     held = holdout(parts)
-    lexicon = mine_lexicon([i for i in data.items.values() if not held.holds_item(i.item_id)])
+    kept = [i for i in data.items.values() if not held.holds_item(i.item_id)]
+    lexicon = edited(mine_lexicon(kept), data.edits)
     reader = PairReader(lexicon)
     train = list(read_pairs_with(reader, progress(parts.train), data))
-    fitted = _fit_heads(train, parts.train, data, families)
+    fitted = _fit_heads(train, parts.train, data, wanted)
     write_lexicon(folder, lexicon)
     about = {"folds": data.assignment.hash, "fold": data.fold, "train_pairs": len(parts.train)}
-    write_weights(folder, _weights(fitted), report=about)
-    judge, outer = CatalogueJudge.read(folder), f"outer-{data.fold}"
-    others = (*parts.validation, *parts.test)
-    judged = [
-        judge.judgement(reading, judge.log_odds(reading), held_out_of=outer)
-        for reading in read_pairs_with(reader, progress(others), data)
-    ]
-    cut = len(parts.validation)
-    cross_fitted = tuple(_cross_fitted(judge, train, fitted))
-    return JudgedFold(cross_fitted, tuple(judged[:cut]), tuple(judged[cut:]))
+    heads = tuple(one.fitted.head for one in fitted)
+    write_weights(folder, JudgeWeights(heads, THRESHOLD), report=about)
+    judge = CatalogueJudge.read(folder)
+    others = list(read_pairs_with(reader, progress((*parts.validation, *parts.test)), data))
+    fold = _Fold(judge, data.fold, train, others, len(parts.validation))
+    alone = [one for one in fitted if not one.fitted.head.inputs.students]
+    return FittedFold(
+        judged=_judged(fold, fitted),
+        without_student=_judged(_blinded(fold), alone) if len(alone) < len(fitted) else None,
+    )
 
 
 def read_pairs_with(
@@ -90,8 +116,8 @@ def read_pairs_with(
 ) -> Iterator[PairReading]:
     """Each pair as the judge sees it."""
     for pair in pairs:
-        similarities = data.similarities.get((pair.query, pair.item_id))
-        yield reader.read(pair.query, item_of(data.items, pair), similarities)
+        signals = data.signals.of(pair.query, pair.item_id)
+        yield reader.read(pair.query, item_of(data.items, pair), signals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,48 +128,77 @@ class _FittedRows:
     place_of: Mapping[int, int]
 
 
-def _families(without: frozenset[str]) -> tuple[str, ...]:
-    optional = FAMILIES.keys() - {"words"}  # something must be left to judge by
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    """A written judge with the readings it is to judge: train, then validation and test."""
+
+    judge: CatalogueJudge
+    fold: int
+    train: Sequence[PairReading]
+    others: Sequence[PairReading]
+    validation: int
+
+
+def _inputs(signals: SignalTable, without: frozenset[str]) -> list[Inputs]:
+    """What each head reads, from the most to the least."""
+    optional = {*FAMILIES, SIMILARITY, STUDENT} - {"words"}  # something must be left to judge by
     if not without <= optional:
         known = ", ".join(sorted(optional))
         raise BadInput(f"families to leave out: expected some of {known}, got {sorted(without)}")
-    return tuple(name for name in FAMILIES if name not in without)
+    families = tuple(name for name in FAMILIES if name not in without)
+    similarities = () if SIMILARITY in without else signals.similarities
+    students = () if STUDENT in without else signals.students
+    choices = ((similarities, students), ((), students), (similarities, ()), ((), ()))
+    return [Inputs(families, *chosen) for chosen in dict.fromkeys(choices)]
 
 
 def _fit_heads(
-    train: Sequence[PairReading], pairs: Sequence[Pair], data: FoldData, families: tuple[str, ...]
-) -> dict[bool, _FittedRows]:
-    """A head for pairs without similarities (False), fitted on all, and one for those with."""
+    train: Sequence[PairReading], pairs: Sequence[Pair], data: FoldData, wanted: Sequence[Inputs]
+) -> list[_FittedRows]:
+    """A head for each set of inputs that any train pair can feed, fitted on all that can."""
     good = np.array([bool(pair.good) for pair in pairs])
     groups = np.unique([data.group_of(pair) for pair in pairs], return_inverse=True)[1]
-    plain = tuple(name for name in families if name != SIMILARITY)
-    similar = [at for at, reading in enumerate(train) if reading.has_similarities]
-    wanted = {False: (plain, list(range(len(train))))}
-    if similar and SIMILARITY in families:
-        wanted[True] = (families, similar)
-    fitted = {}
-    for key, (used, rows) in wanted.items():
-        matrix = np.stack([train[at].features for at in rows])
-        head = fit_head(matrix, good[rows], groups[rows], families=used)
-        fitted[key] = _FittedRows(head, {row: place for place, row in enumerate(rows)})
+    fitted = []
+    for inputs in wanted:
+        at = [row for row, reading in enumerate(train) if inputs.given_by(reading.signals)]
+        if at:
+            rows = np.stack([inputs.row(train[n].features, train[n].signals) for n in at])
+            head = fit_head(rows, good[at], groups[at], inputs=inputs)
+            fitted.append(_FittedRows(head, {row: place for place, row in enumerate(at)}))
     return fitted
 
 
-def _weights(fitted: Mapping[bool, _FittedRows]) -> JudgeWeights:
-    similar = fitted.get(True)
-    return JudgeWeights(
-        without_similarity=fitted[False].fitted.head,
-        with_similarity=similar.fitted.head if similar else None,
-        threshold=THRESHOLD,
+def _blinded(fold: _Fold) -> _Fold:
+    """The same fold without any student's score."""
+    train, others = (
+        [replace_signals(r, Signals(r.signals.similarities)) for r in readings]
+        for readings in (fold.train, fold.others)
+    )
+    return _Fold(fold.judge, fold.fold, train, others, fold.validation)
+
+
+def replace_signals(reading: PairReading, signals: Signals) -> PairReading:
+    """The same pair with other signals."""
+    return PairReading(reading.query, reading.item, reading.grounded, reading.features, signals)
+
+
+def _judged(fold: _Fold, fitted: Sequence[_FittedRows]) -> JudgedFold:
+    judge, outer = fold.judge, f"outer-{fold.fold}"
+    scored = zip(fold.others, judge.log_odds(fold.others).tolist(), strict=True)
+    others = [judge.judgement(r, log_odds, held_out_of=outer) for r, log_odds in scored]
+    return JudgedFold(
+        train=tuple(_cross_fitted(judge, fold.train, fitted)),
+        validation=tuple(others[: fold.validation]),
+        test=tuple(others[fold.validation :]),
     )
 
 
 def _cross_fitted(
-    judge: CatalogueJudge, train: Sequence[PairReading], fitted: Mapping[bool, _FittedRows]
+    judge: CatalogueJudge, train: Sequence[PairReading], fitted: Sequence[_FittedRows]
 ) -> Iterator[Judgement]:
     """Each train pair as judged by the inner fold that had not seen it."""
     for row, reading in enumerate(train):
-        rows = fitted.get(reading.has_similarities, fitted[False])
+        rows = next(one for one in fitted if one.fitted.head.inputs.given_by(reading.signals))
         place = rows.place_of[row]
         log_odds = clip_log_odds(float(rows.fitted.held_out[place]))
         inner = f"inner-{rows.fitted.inner[place]}"

@@ -5,7 +5,8 @@ from `fit_fold.py`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -15,9 +16,9 @@ from relevance.late_interaction import sigmoid
 from relevance.metrics import calibration_error, neg_pr_auc, roc_auc, within_query_auc
 from relevance.records import Pair
 from teacher.online.catalogue import CatalogueJudge
-from teacher.online.features import Similarities
-from teacher.similarity_file import PairKey
+from teacher.signal_files import SignalTable
 
+_AT_ONCE = 512  # pairs whose features are scored together
 SEEN = "seen"  # a labelled pair the judge may have been fitted on
 
 
@@ -25,16 +26,23 @@ def judge_pairs(
     judge: CatalogueJudge,
     pairs: Iterable[Pair],
     items: Mapping[str, Item],
-    similarities: Mapping[PairKey, Similarities],
+    signals: SignalTable,
 ) -> Iterator[Judgement]:
-    """A judgement for every pair; raises `BadInput` where the catalogue lacks its item.
+    """A judgement for every pair, in order and in constant memory.
 
-    Pairs with a label are marked as seen: nothing here proves that the judge was held out of them.
+    Raises `BadInput` where the catalogue lacks a pair's item. Pairs with a label are marked as
+    seen: nothing here proves that the judge was held out of them.
     """
-    for pair in pairs:
-        given = similarities.get((pair.query, pair.item_id))
-        judgement = judge.judge(pair.query, item_of(items, pair), given)
-        yield judgement if pair.good is None else replace(judgement, held_out_of=SEEN)
+    coming = iter(pairs)
+    while chunk := list(islice(coming, _AT_ONCE)):
+        readings = [
+            judge.reader.read(p.query, item_of(items, p), signals.of(p.query, p.item_id))
+            for p in chunk
+        ]
+        scored = zip(chunk, readings, judge.log_odds(readings).tolist(), strict=True)
+        for pair, reading, log_odds in scored:
+            seen = None if pair.good is None else SEEN
+            yield judge.judgement(reading, log_odds, held_out_of=seen)
 
 
 def item_of(items: Mapping[str, Item], pair: Pair) -> Item:

@@ -20,13 +20,15 @@ from teacher.online.lexicon import Department, Lexicon, Terms, Unit
 from teacher.online.phrases import Phrases
 from teacher.online.readings import Mention
 from teacher.online.terms import TermFinder
-from teacher.online.words import stem, stems, words
+from teacher.online.words import is_unspaced, stem, stems, words
 
 VOCABULARIES = Path(__file__).with_name("vocabularies.toml")
 _WORDS_OF_A_DEPARTMENT = 400
 _FEWEST = 2  # what one item alone says is no vocabulary
 _KIN_LIFT = 5.0  # times chance at which two kinds of goods count as kin; a guess
 _LONGEST_TERM = 4  # words
+_LONGEST_UNSPACED = 8  # characters, of scripts where each is a word
+_SHORTEST_SHORT_NAME = 4  # letters of a brand's first word that may stand for the brand; a guess
 _PURITY = 0.5  # share of a name's items that must carry it in the field, else it is a plain word
 _MOST_VALUES = 0.5  # distinct values per item; an attribute every item words anew is no vocabulary
 
@@ -36,15 +38,18 @@ def mine_lexicon(items: Sequence[Item], *, vocabularies: Path = VOCABULARIES) ->
     if not items:
         raise BadInput("mining a lexicon: expected at least one item, got none")
     known = tomllib.loads(vocabularies.read_text(encoding="utf-8"))
-    curated = {aspect: _forms(values) for aspect, values in known["terms"].items()}
+    curated = {aspect: terms_of(values) for aspect, values in known["terms"].items()}
     small_words = {name: _stemmed(listed) for name, listed in known["words"].items()}
-    attributes = {_key(n): aspect for aspect, names in known["attributes"].items() for n in names}
+    attributes = {
+        term_key(n): aspect for aspect, names in known["attributes"].items() for n in names
+    }
     frequencies = Counter(chain.from_iterable(all_stems(item) for item in items))
     phrases = Phrases({}, small_words)
     products = _products(items)
     heads = {**_heads(items, phrases), **{name.split()[-1]: 1.0 for name in products}}
     mined = [
         ("brand", _named(_pure((i.brand for i in items), frequencies, items, fewest=1))),
+        ("brand", _named(_pure(map(_short_name, items), frequencies, items, fewest=_FEWEST))),
         ("color", _named(_pure((i.color for i in items), frequencies, items, fewest=_FEWEST))),
         *_attribute_values(items, attributes),
         ("product", products),
@@ -54,7 +59,7 @@ def mine_lexicon(items: Sequence[Item], *, vocabularies: Path = VOCABULARIES) ->
         documents=len(items),
         document_frequencies={w: n for w, n in sorted(frequencies.items()) if n >= _FEWEST},
         terms=_joined(curated, mined, barred=frozenset(small_words["stop"])),
-        field_terms={aspect: _forms(values) for aspect, values in known["field_terms"].items()},
+        field_terms={aspect: terms_of(values) for aspect, values in known["field_terms"].items()},
         heads=heads,
         departments=_departments(items),
         units={name: _unit(unit) for name, unit in known["units"].items()},
@@ -62,8 +67,31 @@ def mine_lexicon(items: Sequence[Item], *, vocabularies: Path = VOCABULARIES) ->
         attributes=attributes,
         words=small_words,
         kin={},
+        synonyms=with_synonyms({}, known["synonyms"]),
     )
     return replace(lexicon, kin=_kin(lexicon, items))
+
+
+def term_key(text: str) -> str:
+    """What a term is found by: its stems, joined by blanks."""
+    return " ".join(stems(text))
+
+
+def terms_of(values: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Terms of an aspect from values with their forms."""
+    return {term_key(form): value for value, forms in values.items() for form in forms}
+
+
+def with_synonyms(
+    known: Mapping[str, Sequence[str]], listed: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Each term → the others that say the same: those `known` and those of each list."""
+    found = defaultdict(set, {term: set(others) for term, others in known.items()})
+    for first, others in listed.items():
+        same = {term_key(term) for term in (first, *others)}
+        for term in same:
+            found[term] |= same - {term}
+    return {term: tuple(sorted(others)) for term, others in sorted(found.items())}
 
 
 def _pure(
@@ -73,7 +101,7 @@ def _pure(
 
     A brand called "Touch" is left out in a shop full of touch screens.
     """
-    carried = Counter(key for field in fields if (key := _key(field)))
+    carried = Counter(key for field in fields if (key := term_key(field)))
     finder = TermFinder({"name": {key: key for key in carried}})
     spoken = Counter(
         mention.value
@@ -96,10 +124,16 @@ def _mentions(finder: TermFinder, item: Item) -> list[Mention]:
     return finder.find(item.title, words(item.title))
 
 
+def _short_name(item: Item) -> str:
+    """The first word of a brand of several: a shopper's "muse" is Muse Garden."""
+    first, _, others = item.brand.partition(" ")
+    return first if others and len(first) >= _SHORTEST_SHORT_NAME else ""
+
+
 def _products(items: Sequence[Item]) -> dict[str, str]:
     """What the shop calls its kinds of goods: the last steps of its category paths."""
     last = Counter(leaf for item in items if (leaf := _leaf(item)))
-    inner = {_key(step) for item in items for step in item.category_path.split(">")[:-1]}
+    inner = {term_key(step) for item in items for step in item.category_path.split(">")[:-1]}
     return _named(leaf for leaf, n in last.items() if n >= _FEWEST and leaf not in inner)
 
 
@@ -117,7 +151,7 @@ def _kin(lexicon: Lexicon, items: Sequence[Item]) -> dict[str, dict[str, float]]
     """
     reader = ItemReader(lexicon)
     goods = lexicon.terms["product"].keys()
-    named = [reader.read(item).kinds & goods for item in items]
+    named = [reader.kinds(item) & goods for item in items]
     single = Counter(kind for kinds in named for kind in kinds)
     both = Counter(pair for kinds in named for pair in combinations(sorted(kinds), 2))
     kin: dict[str, dict[str, float]] = defaultdict(dict)
@@ -131,7 +165,7 @@ def _kin(lexicon: Lexicon, items: Sequence[Item]) -> dict[str, dict[str, float]]
 
 def _leaf(item: Item) -> str:
     """The last step of a category path; a department alone is no kind of goods."""
-    return _key(item.category_path.split(">")[-1]) if ">" in item.category_path else ""
+    return term_key(item.category_path.split(">")[-1]) if ">" in item.category_path else ""
 
 
 def _heads(items: Sequence[Item], phrases: Phrases) -> dict[str, float]:
@@ -147,7 +181,7 @@ def _attribute_values(
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for item in items:
         for name, value in item.attributes:
-            counts[_key(name)][_key(value)] += 1
+            counts[term_key(name)][term_key(value)] += 1
     found = []
     for name, values in sorted(counts.items()):
         aspect = attributes.get(name, OTHER)
@@ -201,20 +235,14 @@ def _named(forms: Iterable[str]) -> dict[str, str]:
 def _is_term(key: str) -> bool:
     """Whether running text can be searched for it: short, and more than a number or letter."""
     parts = key.split()
+    if all(map(is_unspaced, parts)):
+        return 1 < len(parts) <= _LONGEST_UNSPACED
     return 0 < len(parts) <= _LONGEST_TERM and any(len(p) > 2 and p.isalpha() for p in parts)
-
-
-def _forms(values: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    return {_key(form): value for value, forms in values.items() for form in forms}
-
-
-def _key(text: str) -> str:
-    return " ".join(stems(text))
 
 
 def _stemmed(listed: Sequence[str]) -> tuple[str, ...]:
     """Single words are compared by stem; phrases are split where they are used."""
-    return tuple(word if " " in word else stem(word) for word in listed)
+    return tuple(stem(word) if len(stems(word)) == 1 else word for word in listed)
 
 
 def _unit(unit: Mapping[str, object]) -> Unit:

@@ -1,21 +1,24 @@
 """The catalogue judge: says whether an item answers a query, how sure it is, and why.
 
 A statistical judge fitted on human labels and a catalogue's fields, not a language model. Its
-whole knowledge is a folder of two JSON files; fitting them is `teacher.fit_judge`.
+whole knowledge is a folder of two JSON files; fitting them is `teacher.fit_fold`.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from relevance.domain import Item, Judgement, Target, clip_log_odds, conclude
-from teacher.online import lexicon, linear_head
-from teacher.online.features import FAMILIES, Similarities
+from teacher.online import judge_file, lexicon
 from teacher.online.grounding import evidence
+from teacher.online.head import Head
+from teacher.online.judge_file import JudgeWeights
 from teacher.online.lexicon import Lexicon
-from teacher.online.linear_head import JudgeWeights, LinearHead
 from teacher.online.pair_reading import PairReader, PairReading
+from teacher.online.signals import NO_SIGNALS, Signals
 
 JUDGE = "catalogue"
 
@@ -27,13 +30,13 @@ class CatalogueJudge:
         self.lexicon = lexicon
         self.weights = weights
         self.fingerprint = fingerprint
-        self._reader = PairReader(lexicon)
+        self.reader = PairReader(lexicon)
 
     @classmethod
     def read(cls, folder: Path) -> "CatalogueJudge":
         """The judge of a folder; raises `BadInput` where a file is absent or foreign."""
-        known, weights = lexicon.read_lexicon(folder), linear_head.read_weights(folder)
-        files = (folder / lexicon.FILE, folder / linear_head.FILE)
+        known, weights = lexicon.read_lexicon(folder), judge_file.read_weights(folder)
+        files = (folder / lexicon.FILE, folder / judge_file.FILE)
         return cls(known, weights, fingerprint=lexicon.fingerprint(*files))
 
     @property
@@ -41,29 +44,36 @@ class CatalogueJudge:
         """The probability from which a pair is Good."""
         return self.weights.threshold
 
-    def judge(self, query: str, item: Item, similarities: Similarities | None = None) -> Judgement:
+    def judge(self, query: str, item: Item, signals: Signals = NO_SIGNALS) -> Judgement:
         """The judgement of one pair, with its chain of thought and the evidence for it."""
-        reading = self._reader.read(query, item, similarities)
-        log_odds = self.log_odds(reading)
-        return self.judgement(reading, log_odds)
+        reading = self.reader.read(query, item, signals)
+        return self.judgement(reading, float(self.log_odds([reading])[0]))
 
     def contributions(
-        self, query: str, item: Item, similarities: Similarities | None = None
+        self, query: str, item: Item, signals: Signals = NO_SIGNALS
     ) -> Mapping[str, float]:
         """What each aspect and each other family adds to the log-odds, before clipping.
 
         With `bias` the values sum up to the log-odds.
         """
-        reading = self._reader.read(query, item, similarities)
-        shares: dict[str, float] = {}
-        for name, value in self._head(reading).contributions(reading.features).items():
-            group = _GROUPS.get(name, name)
-            shares[group] = shares.get(group, 0.0) + value
-        return shares
+        reading = self.reader.read(query, item, signals)
+        head = self.weights.head(signals)
+        return head.contributions(head.inputs.row(reading.features, signals))
 
-    def log_odds(self, reading: PairReading) -> float:
-        """Calibrated log-odds of a pair already read, clipped."""
-        return clip_log_odds(float(self._head(reading).log_odds(reading.features[None])[0]))
+    def log_odds(self, readings: Sequence[PairReading]) -> Float[np.ndarray, " pairs"]:
+        """Calibrated log-odds of pairs already read, clipped; the same bits alone and together."""
+        of_head: dict[int, list[int]] = defaultdict(list)
+        heads: dict[int, Head] = {}
+        for at, reading in enumerate(readings):
+            head = self.weights.head(reading.signals)
+            of_head[id(head)].append(at)
+            heads[id(head)] = head
+        found = np.zeros(len(readings))
+        for key, places in of_head.items():
+            inputs = heads[key].inputs
+            rows = [inputs.row(readings[at].features, readings[at].signals) for at in places]
+            found[places] = heads[key].log_odds(np.stack(rows))
+        return np.array([clip_log_odds(float(value)) for value in found])
 
     def judgement(
         self, reading: PairReading, log_odds: float, *, held_out_of: str | None = None
@@ -83,13 +93,3 @@ class CatalogueJudge:
             chain_of_thought=thought,
             spans=evidence(reading.grounded, thought.label),
         )
-
-    def _head(self, reading: PairReading) -> LinearHead:
-        return self.weights.head(has_similarities=reading.has_similarities)
-
-
-_GROUPS = {
-    name: name.rpartition("_")[0] if family == "aspects" else family
-    for family, names in FAMILIES.items()
-    for name in names
-}

@@ -6,30 +6,19 @@ ratings, the order of rows, or whether a field is filled; a test guards this lis
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from relevance.aspects import aspect_names
 from relevance.domain import Verdict
-from teacher.online.grounding import Grounded
-from teacher.online.matching import same_group, same_name
+from teacher.online.grounding import Grounded, title_spans
+from teacher.online.matching import accessory_unasked, same_group, same_name
 from teacher.online.readings import ItemReading, QueryReading
 
-SIMILARITY = "similarity"  # the family only an encoder can give
 _MOST = 2  # verdicts of one kind that count
 _OPENING = 8  # title words; what a shop says first matters most
-
-
-@dataclass(frozen=True, slots=True)
-class Similarities:
-    """What an encoder says of a pair: MaxSim and pooled cosine, with title and with all text."""
-
-    mean_maxsim_title: float
-    mean_maxsim_text: float
-    cosine_title: float
-    cosine_text: float
 
 
 # Each feature with its sign: +1 can only speak for a pair, -1 only against it, 0 either. So no
@@ -51,6 +40,7 @@ _WORDS = {
     "first_word_in_title": 1,
     "words_in_title_opening": 1,
     "numbers_missing": -1,
+    "title_head_asked": 1,
 }
 _CATEGORY = {
     "department_affinity": 1,
@@ -59,7 +49,13 @@ _CATEGORY = {
     "kinship": 1,
     "kind_differs": -1,
 }
-_AGREEMENT = {"brand_field_differs": -1, "color_field_differs": -1, "attribute_differs": -1}
+_AGREEMENT = {
+    "brand_field_differs": -1,
+    "color_field_differs": -1,
+    "attribute_differs": -1,
+    "accessory_unasked": -1,
+    "main_unasked": -1,
+}
 _NEGATION = {
     "absences_asked": 0,
     "absences_told": 1,
@@ -67,12 +63,6 @@ _NEGATION = {
     "absent_in_text": -1,
 }
 _LENGTHS = {"query_words": 0, "title_words": 0, "mean_idf": 0, "largest_idf": 0}
-_SIMILARITY = {
-    **dict.fromkeys((field.name for field in fields(Similarities)), 1),
-    "similarity_square": 1,
-    "similarity_times_coverage": 1,
-    "similarity_title_minus_text": 0,
-}
 
 FAMILIES: Mapping[str, Mapping[str, int]] = {
     "aspects": _VERDICTS,
@@ -81,7 +71,6 @@ FAMILIES: Mapping[str, Mapping[str, int]] = {
     "agreement": _AGREEMENT,
     "negation": _NEGATION,
     "lengths": _LENGTHS,
-    SIMILARITY: _SIMILARITY,
 }
 
 
@@ -112,24 +101,30 @@ def features(
     item: ItemReading,
     grounded: Sequence[Grounded],
     corpus: Corpus,
-    similarities: Similarities | None,
 ) -> Float[np.ndarray, " features"]:
-    """The pair's vector, every family in its order; zeros for similarities nobody gave."""
-    covered = _words(query, item)
+    """The pair's vector, every family in its order."""
     values = [
-        *_verdicts(grounded),
-        *covered,
+        *verdict_counts(grounded),
+        *_words(query, item),
         *_category(query, item, corpus),
         *_agreement(query, item),
         *_negation(query, item),
         *_lengths(query, item),
     ]
-    if similarities is None:
-        return np.array(values + [0.0] * len(_SIMILARITY))
-    return np.array(values + _similarity(similarities, covered[0]))
+    return np.array(values)
 
 
-def _verdicts(grounded: Sequence[Grounded]) -> list[float]:
+def with_verdicts(
+    vector: Float[np.ndarray, " features"], counts: Sequence[float]
+) -> Float[np.ndarray, " features"]:
+    """A pair's vector as if just these verdicts had been found."""
+    changed = vector.copy()
+    changed[: len(_VERDICTS)] = counts
+    return changed
+
+
+def verdict_counts(grounded: Sequence[Grounded]) -> list[float]:
+    """How often each aspect got each verdict: the family `aspects`, which stands first."""
     counts = dict.fromkeys(_VERDICTS, 0.0)
     for one in grounded:
         name = f"{one.finding.aspect}_{one.finding.verdict}"
@@ -140,8 +135,11 @@ def _verdicts(grounded: Sequence[Grounded]) -> list[float]:
 def _words(query: QueryReading, item: ItemReading) -> list[float]:
     weights = query.weights
     total = sum(weights.values()) or 1.0
-    no_title = [w for stem, w in weights.items() if stem not in item.positions]
-    no_text = [w for stem, w in weights.items() if stem not in item.text]
+    in_title = {stem for stem in weights if _title_says(query, item, stem)}
+    no_title = [w for stem, w in weights.items() if stem not in in_title]
+    no_text = [
+        w for stem, w in weights.items() if stem not in in_title and not _says(query, item, stem)
+    ]
     content = list(weights)
     head = query.head.stem if query.head else ""
     opening = {word.stem for word in item.words[:_OPENING]}
@@ -155,12 +153,26 @@ def _words(query: QueryReading, item: ItemReading) -> list[float]:
         float(not no_title),
         float(len(no_title) == len(weights)),
         _adjacent(content, item),
-        float(head in item.positions),
+        float(head in item.positions or head in in_title),
         float(head in item.fields),
-        float(bool(content) and content[0] in item.positions),
+        float(bool(content) and content[0] in in_title),
         sum(w for stem, w in weights.items() if stem in opening) / total,
         sum(stem.isdigit() and stem not in item.positions for stem in weights),
+        float(item.head in weights or any(item.head in same for same in query.same.values())),
     ]
+
+
+def _title_says(query: QueryReading, item: ItemReading, stem: str) -> bool:
+    """Whether the title offers a word, a synonym of it, or it written together or apart."""
+    if stem in item.positions or stem in item.joined:
+        return True
+    return any(title_spans(item, other) for other in query.same.get(stem, ()))
+
+
+def _says(query: QueryReading, item: ItemReading, stem: str) -> bool:
+    if stem in item.text:
+        return True
+    return any(item.text.issuperset(other.split()) for other in query.same.get(stem, ()))
 
 
 def _adjacent(content: Sequence[str], item: ItemReading) -> float:
@@ -202,6 +214,8 @@ def _agreement(query: QueryReading, item: ItemReading) -> list[float]:
         float(bool(brands) and brand),
         float(bool(colors) and bool(offered) and colors.isdisjoint(offered)),
         min(rivals, _MOST),
+        float(accessory_unasked(query, item)),
+        float(query.accessory is not None and item.accessory is None),
     ]
 
 
@@ -222,17 +236,4 @@ def _lengths(query: QueryReading, item: ItemReading) -> list[float]:
         math.log1p(len(item.words)),
         sum(weights) / len(weights),
         max(weights),
-    ]
-
-
-def _similarity(similarities: Similarities, coverage: float) -> list[float]:
-    best = similarities.mean_maxsim_text
-    return [
-        similarities.mean_maxsim_title,
-        best,
-        similarities.cosine_title,
-        similarities.cosine_text,
-        best**2,
-        best * coverage,
-        similarities.mean_maxsim_title - best,
     ]

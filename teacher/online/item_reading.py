@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from relevance.aspects import OTHER
 from relevance.domain import NOT_STATED, Item
 from relevance.text import normalise
+from teacher.online.ages import age_mentions
 from teacher.online.departments import department_of
 from teacher.online.lexicon import Lexicon
 from teacher.online.negation import Negations
@@ -61,24 +62,30 @@ class ItemReader:
         self._quantities = QuantityFinder(lexicon.units, lexicon.counts)
         self._negations = Negations(lexicon.words)
         self._phrases = Phrases(lexicon.heads, lexicon.words)
+        self._accessory = frozenset(lexicon.words["accessory"])
+
+    def kinds(self, item: Item) -> frozenset[str]:
+        """The kinds of goods an item counts as, without reading its long fields."""
+        title = normalise(item.title)
+        said = words(title)
+        mentions = self._terms.find(title, said, skip=self._negations.positions(said))
+        own = self._own_product(item, self._attributes_of(item))
+        companions = self._phrases.companions(said, mentions)
+        return _kinds(own, mentions, companions) | set(category_names(item.category_path))
 
     def read(self, item: Item) -> ItemReading:
         """Everything `item` offers."""
         title = normalise(item.title)
         said = words(title)
-        attributes = dict(
-            self._attribute(name, text)
-            for name, value in item.attributes
-            if (text := _stated(value))
-        )
+        attributes = self._attributes_of(item)
         fields, loose = " | ".join(_short_fields(item)), " | ".join(_long_fields(item))
         field_words, loose_words = words(fields), words(loose)
         denied = self._negations.positions(said)
-        mentions = self._terms.find(title, said, skip=denied)
+        mentions = [*self._terms.find(title, said, skip=denied), *age_mentions(title)]
         companions = self._phrases.companions(said, mentions)
         beside = denied | {at for c in companions for at in range(c.start, c.stop)}
         own = self._own_product(item, attributes)
-        named, _ = self._phrases.product(title, said, mentions, beside)
+        named, head = self._phrases.product(title, said, mentions, beside)
         return ItemReading(
             item_id=item.item_id,
             title=title,
@@ -87,7 +94,10 @@ class ItemReader:
             fields=_stems(field_words),
             text=_stems(said) | _stems(field_words) | _stems(loose_words),
             offers=self._offers(item, mentions, attributes),
-            hints=frozenset((m.aspect, m.value) for m in self._terms.find(loose, loose_words)),
+            hints=frozenset(
+                (m.aspect, m.value)
+                for m in [*self._terms.find(loose, loose_words), *age_mentions(loose)]
+            ),
             attributes=attributes,
             quantities=self._quantities.find(title),
             field_quantities=self._quantities.find(f"{fields} | {loose}"),
@@ -98,7 +108,23 @@ class ItemReader:
             kinds=_kinds(own, mentions, companions) | set(category_names(item.category_path)),
             companions={said[at].stem: c.span for c in companions for at in range(c.start, c.stop)},
             department=department_of(normalise(item.category_path)),
+            joined=_joined(said),
+            head=head.stem if head else "",
+            accessory=self._accessory_of(item, title, head),
         )
+
+    def _accessory_of(self, item: Item, title: str, head: Word | None) -> Mention | None:
+        """What makes the item a part or an addition: its title's head, else its kind of goods."""
+        if head and head.stem in self._accessory:
+            span = (head.start, head.end)
+            return Mention("main_or_accessory", head.stem, title[slice(*span)], span)
+        leaf = normalise(item.category_path).split(">")[-1].strip()
+        found = [stem for stem in stems(leaf) if stem in self._accessory]
+        return Mention("main_or_accessory", found[-1], leaf) if found else None
+
+    def _attributes_of(self, item: Item) -> dict[str, Mention]:
+        stated = ((name, _stated(value)) for name, value in item.attributes)
+        return dict(self._attribute(name, text) for name, text in stated if text)
 
     def _absent(self, said: Sequence[Word], *fields: Sequence[Word]) -> dict[str, Span | None]:
         """Every stem denied somewhere; where in the title, if it is denied there."""
@@ -160,6 +186,14 @@ def _kinds(
         if mention.aspect == "product" and not any(c.covers(mention.span) for c in companions)
     ]
     return frozenset([*named, own.value] if own else named)
+
+
+def _joined(said: Sequence[Word]) -> frozenset[str]:
+    return frozenset(
+        one.stem + two.stem
+        for one, two in zip(said, said[1:], strict=False)
+        if not two.follows_break(one)
+    )
 
 
 def _stems(said: Sequence[Word]) -> frozenset[str]:

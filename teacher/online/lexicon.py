@@ -13,7 +13,7 @@ from pathlib import Path
 from relevance.atomic import write_text
 from relevance.errors import BadInput
 
-FORMAT = "catalogue-lexicon/1"
+FORMAT = "catalogue-lexicon/2"
 FILE = "lexicon.json"
 
 Terms = Mapping[str, Mapping[str, str]]  # aspect → term (stems joined by blanks) → its value
@@ -43,7 +43,7 @@ class Lexicon:
     `group=value` excludes the other values of its group. `heads` is the share of its titles in
     which a word ends the leading noun phrase, 1 where it ends a product's name; `attributes` maps
     an attribute's name to its aspect; `kin` holds kinds of goods that one item is called by at
-    once. All words are stems.
+    once; `synonyms` holds for a term the others that say the same. All words are stems.
     """
 
     documents: int
@@ -57,6 +57,7 @@ class Lexicon:
     attributes: Mapping[str, str]
     words: Mapping[str, tuple[str, ...]]
     kin: Mapping[str, Mapping[str, float]]
+    synonyms: Mapping[str, tuple[str, ...]]
 
     def idf(self, stem: str) -> float:
         """How telling a word is: 0 where every item has it, largest where none does."""
@@ -81,10 +82,13 @@ def read_lexicon(folder: Path) -> Lexicon:
         departments = {name: Department(**d) for name, d in content.pop("departments").items()}
         units = {n: Unit(tuple(u["forms"]), u["factors"]) for n, u in content.pop("units").items()}
         listed = {name: tuple(forms) for name, forms in content.pop("words").items()}
-        return Lexicon(departments=departments, units=units, words=listed, **content)
+        synonyms = {term: tuple(others) for term, others in content.pop("synonyms").items()}
+        return Lexicon(
+            departments=departments, units=units, words=listed, synonyms=synonyms, **content
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
         raise BadInput(
-            f"{path}: expected a lexicon written by `ellm teach fit`: {fault!r}"
+            f"{path}: expected a lexicon written by `ellm teach fit`, {FORMAT}: {fault!r}"
         ) from fault
 
 

@@ -35,7 +35,7 @@ def _from_asks(query: QueryReading, item: ItemReading, kin: Kin) -> Iterator[Gro
         if ask.aspect in EXCLUSIVE:
             together[ask.aspect].append(ask)
         elif ask.aspect == "product":
-            yield _product(ask, item, kin)
+            yield _product(ask, query, item, kin)
         else:
             yield _RULES.get(ask.aspect, _open_value)(ask, item)
     for asks in together.values():
@@ -83,15 +83,17 @@ def _brand(ask: Mention, item: ItemReading) -> Grounded:
     return ground([ask], Verdict.MISMATCH if item.brand else Verdict.MISSING, _list(item.brand))
 
 
-def _product(ask: Mention, item: ItemReading, kin: Kin) -> Grounded:
+def _product(ask: Mention, query: QueryReading, item: ItemReading, kin: Kin) -> Grounded:
     """The same kind of thing, or the head noun; else what the shop's fields or title name."""
     head = ask.value.split()[-1]
-    spoken = title_spans(item, ask.value) or title_spans(item, head)
+    others = (span for other in query.same.get(head, ()) for span in title_spans(item, other))
+    spoken = title_spans(item, ask.value) or title_spans(item, head) or list(others)
     named = [m for m in item.offers.get("product", ()) if m.value == ask.value and m.span]
     places = named or [title_mention(item, ask, span) for span in spoken]
     if places:
         return ground([ask], Verdict.MATCH, places)
-    if kinship(ask, item, kin) >= _KIN or ask.value.replace(" ", "") in item.positions:
+    joined = ask.value.replace(" ", "")
+    if kinship(ask, item, kin) >= _KIN or joined in item.positions or joined in item.joined:
         return ground([ask], Verdict.MATCH, [item.product or told(ask)])
     if head in item.fields:
         return ground([ask], Verdict.MATCH, [told(ask)])
@@ -161,14 +163,36 @@ def _absences(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
 
 
 def _main_or_accessory(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
-    """An accessory for the thing is not the thing: its head stands only after "for"."""
+    """An accessory for the thing is not the thing.
+
+    It is told by its own head or kind of goods, or by the asked head standing only after "for".
+    """
     head = query.head
-    if head is None or query.asks_accessory or head.stem in item.positions:
+    if query.accessory is not None:
+        if item.accessory is not None:
+            yield ground([query.accessory], Verdict.MATCH, [item.accessory])
         return
-    if span := item.companions.get(head.stem):
-        ask = Mention("main_or_accessory", "", "main item", (head.start, head.end))
+    if head is None:
+        return
+    ask = Mention("main_or_accessory", "", "main item", (head.start, head.end))
+    span = item.companions.get(head.stem)
+    if span and head.stem not in item.positions:
         offer = Mention("main_or_accessory", "", item.title[slice(*span)], span)
         yield ground([ask], Verdict.MISMATCH, [offer])
+    elif accessory_unasked(query, item):
+        assert item.accessory is not None
+        yield ground([ask], Verdict.MISMATCH, [item.accessory])
+
+
+def accessory_unasked(query: QueryReading, item: ItemReading) -> bool:
+    """Whether the item is an accessory though the query names another thing."""
+    return (
+        item.accessory is not None
+        and query.accessory is None
+        and query.head is not None
+        and item.accessory.value not in query.weights
+        and query.head.stem != item.head
+    )
 
 
 def _department(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:

@@ -1,5 +1,6 @@
 """What a text says is not there: "without laces", "bpa free", "lid sold separately", "stemless"."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,12 +26,17 @@ class Negations:
     """Finds negated words by the lexicon's small words."""
 
     def __init__(self, small_words: Mapping[str, tuple[str, ...]]) -> None:
-        self._negations = frozenset(small_words["negations"])
+        self._forms: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+        for negation in small_words["negations"]:
+            form = tuple(stems(negation))
+            self._forms[form[0]].append(form)
         self._suffixes = [tuple(stems(form)) for form in small_words["negation_suffixes"]]
         self._suffixes += [(suffix,) for suffix in small_words["absence_suffixes"]]
+        self._suffix_openings = frozenset(form[0] for form in self._suffixes)
+        self._spared = [tuple(stems(form)) for form in small_words["not_absences"]]
         self._inclusions = frozenset(small_words["inclusions"])
         self._stop = frozenset(small_words["stop"])
-        self._ends = frozenset(small_words["scope_ends"]) | self._negations
+        self._ends = frozenset(small_words["scope_ends"]) | self._forms.keys()
 
     def scopes(self, said: Sequence[Word]) -> tuple[Scope, ...]:
         """Every negation with what it negates, in order and without overlaps."""
@@ -61,15 +67,28 @@ class Negations:
             for said in texts
             for at, word in enumerate(said)
             if word.stem in self._inclusions
-            for stem in self._scope(said, range(at, self._reach(said, at, _REACH_BACK))).negated
+            for stem in self._scope(
+                said, range(at, self._reach(said, at, _REACH_BACK)), denying=1
+            ).negated
         )
 
     def _after(self, said: Sequence[Word], at: int) -> Scope | None:
         """Without, no, not: the next words up to a preposition."""
-        if said[at].stem not in self._negations:
+        length = self._negation_length(said, at)
+        if not length or self._is_spared(said, at):
             return None
-        end = self._reach(said, at, _REACH)
-        return self._scope(said, range(at, end))
+        reach = length if said[at].is_unspaced else _REACH  # 无糖, 不带吸管
+        end = self._reach(said, at + length - 1, reach)
+        return self._scope(said, range(at, end), denying=length)
+
+    def _negation_length(self, said: Sequence[Word], at: int) -> int:
+        """How many words the negation that begins here has; 0 for none. 不带 is one of two."""
+        stem = said[at].stem
+        return max((len(f) for f in self._forms.get(stem, ()) if _begins(said, at, f)), default=0)
+
+    def _is_spared(self, said: Sequence[Word], at: int) -> bool:
+        """Whether the word begins one that denies nothing: non-stick, 无线 (wireless)."""
+        return any(_begins(said, at, form) for form in self._spared)
 
     def _reach(self, said: Sequence[Word], at: int, reach: int) -> int:
         """Where the words after `at` end that belong to it: at a preposition or punctuation."""
@@ -84,9 +103,11 @@ class Negations:
 
     def _before(self, said: Sequence[Word], at: int, start: int) -> Scope | None:
         """Free, sold separately: the words before, back to a preposition."""
+        if said[at].stem not in self._suffix_openings:
+            return None
         for form in self._suffixes:
             end = at + len(form)
-            if at > start and tuple(word.stem for word in said[at:end]) == form:
+            if at > start and _begins(said, at, form):
                 reach = 1 if len(form) == 1 else _REACH_BACK
                 first = at
                 while (
@@ -95,15 +116,19 @@ class Negations:
                     and not said[first].follows_break(said[first - 1])
                 ):
                     first -= 1
-                return self._scope(said, range(first, end), denying=form)
+                return self._scope(said, range(first, end), denying=-len(form))
         return None
 
-    def _scope(self, said: Sequence[Word], reach: range, denying: tuple[str, ...] = ()) -> Scope:
-        """A scope whose denying words are its last, `denying`, or else its first."""
-        inner = reach[: -len(denying)] if denying else reach[1:]
+    def _scope(self, said: Sequence[Word], reach: range, *, denying: int) -> Scope:
+        """A scope whose first (or, below 0, last) `denying` words deny the others."""
+        inner = reach[denying:] if denying > 0 else reach[:denying]
         stems_negated = tuple(said[at].stem for at in inner if said[at].stem not in self._stop)
         span = (said[reach.start].start, said[reach.stop - 1].end)
         return Scope(reach.start, reach.stop, span, stems_negated)
+
+
+def _begins(said: Sequence[Word], at: int, form: tuple[str, ...]) -> bool:
+    return tuple(word.stem for word in said[at : at + len(form)]) == form
 
 
 def base_of_less(stem: str) -> str | None:

@@ -11,13 +11,14 @@ from jaxtyping import Float
 
 from relevance.domain import Item
 from teacher.online.departments import DepartmentModel
-from teacher.online.features import Corpus, Similarities, features
+from teacher.online.features import Corpus, features
 from teacher.online.grounding import Grounded
 from teacher.online.item_reading import ItemReader
 from teacher.online.lexicon import Lexicon
 from teacher.online.matching import kinship, match
 from teacher.online.query_reading import QueryReader
 from teacher.online.readings import ItemReading, QueryReading
+from teacher.online.signals import NO_SIGNALS, Signals
 
 _QUERIES_KEPT = 4096  # readings of recent queries
 _ITEMS_KEPT = 16384  # and of recent items, tens of kB each
@@ -25,16 +26,13 @@ _ITEMS_KEPT = 16384  # and of recent items, tens of kB each
 
 @dataclass(frozen=True, slots=True)
 class PairReading:
-    """A pair as the judge sees it: what was found, and its features.
-
-    The features of the family `similarity` mean something only with `has_similarities`.
-    """
+    """A pair as the judge sees it: what was found, its features, and what others say of it."""
 
     query: QueryReading
     item: ItemReading
     grounded: tuple[Grounded, ...]
     features: Float[np.ndarray, " features"]
-    has_similarities: bool
+    signals: Signals
 
 
 class PairReader:
@@ -46,7 +44,7 @@ class PairReader:
         self._read_query = lru_cache(maxsize=_QUERIES_KEPT)(QueryReader(lexicon).read)
         self._read_item = lru_cache(maxsize=_ITEMS_KEPT)(ItemReader(lexicon).read)
 
-    def read(self, query: str, item: Item, similarities: Similarities | None = None) -> PairReading:
+    def read(self, query: str, item: Item, signals: Signals = NO_SIGNALS) -> PairReading:
         """The pair's findings and features."""
         asked, offered = self._read_query(query), self._read_item(item)
         grounded = match(asked, offered, self._kin)
@@ -57,5 +55,5 @@ class PairReader:
                 default=0.0,
             ),
         )
-        vector = features(asked, offered, grounded, corpus, similarities)
-        return PairReading(asked, offered, grounded, vector, similarities is not None)
+        vector = features(asked, offered, grounded, corpus)
+        return PairReading(asked, offered, grounded, vector, signals)

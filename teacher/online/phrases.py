@@ -16,6 +16,7 @@ _DELIMITER = re.compile(r"\s[-–—|:]\s|[,;|(\[]")
 _HEADLIKE = 0.1  # share of its titles in which a word must end the leading phrase; a guess
 _COMPANIONS = 3  # words after "compatible with" that name what the item goes with; a guess
 _LONGEST_MARKER = 3  # words of "replacement for" and the like
+_LONGEST_RUN = 4  # characters of an unspaced script that name a product
 GOODS = frozenset({"product", "category"})  # both name what the thing is
 _PERSONAL = frozenset({"gender", "age", "season"})
 
@@ -68,7 +69,7 @@ class Phrases:
         if head is None:
             return None, None
         named = (m for m in mentions if m.aspect in GOODS and _covers(m.span, head))
-        found = next(named, Mention("", head.stem, "", (head.start, head.end)))
+        found = next(named, None) or _unnamed(self._nouns(said, mentions, taken), head)
         assert found.span is not None
         return Mention("product", found.value, text[slice(*found.span)], found.span), head
 
@@ -100,15 +101,7 @@ class Phrases:
     def _head(
         self, said: Sequence[Word], mentions: Sequence[Mention], taken: AbstractSet[int]
     ) -> Word | None:
-        spoken_for = [m.span for m in mentions if m.aspect not in GOODS]
-        nouns = [
-            word
-            for at, word in enumerate(said)
-            if at not in taken
-            and word.stem not in self._stop
-            and not word.stem.isdigit()
-            and not any(_covers(span, word) for span in spoken_for)
-        ]
+        nouns = self._nouns(said, mentions, taken)
         goods = [m.span for m in mentions if m.aspect == "product"]
         usual = [
             word
@@ -117,6 +110,33 @@ class Phrases:
             or any(_covers(span, word) for span in goods)
         ]
         return next(reversed(usual or nouns), None)
+
+    def _nouns(
+        self, said: Sequence[Word], mentions: Sequence[Mention], taken: AbstractSet[int]
+    ) -> list[Word]:
+        """The words that may name the thing: no other aspect speaks of them."""
+        spoken_for = [m.span for m in mentions if m.aspect not in GOODS]
+        return [
+            word
+            for at, word in enumerate(said)
+            if at not in taken
+            and word.stem not in self._stop
+            and not word.stem.isdigit()
+            and not any(_covers(span, word) for span in spoken_for)
+        ]
+
+
+def _unnamed(nouns: Sequence[Word], head: Word) -> Mention:
+    """A product no lexicon names: its head, or the run of unspaced characters that ends in it."""
+    first, length = head, 1
+    for word in reversed([w for w in nouns if w.end <= head.start]):
+        if not head.is_unspaced or not word.is_unspaced or word.end != first.start:
+            break
+        if length == _LONGEST_RUN:
+            break
+        first, length = word, length + 1
+    run = [w.stem for w in nouns if first.start <= w.start <= head.start]
+    return Mention("", " ".join(run), "", (first.start, head.end))
 
 
 def _covers(span: Span | None, word: Word) -> bool:

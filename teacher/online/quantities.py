@@ -1,6 +1,7 @@
 """Numbers with units: found in a text, compared across units (24 oz is 710 ml).
 
-Numbers without a unit are ordinary words; model numbers are `extraction.py`'s business.
+A shoe size ("size 8", "8 US") counts as one. Other numbers without a unit are ordinary words;
+model numbers are `query_reading.py`'s business.
 """
 
 import re
@@ -8,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from teacher.online.lexicon import Unit
+from teacher.online.words import UNSPACED
 
 _TOLERANCE = 0.03  # labels round: 24 oz is 709.8 ml
 _NUMBER = r"(\d+\s*/\s*\d+|\d+(?:[.,]\d+)?|\.\d+)"
@@ -39,11 +41,13 @@ class QuantityFinder:
         self._factors = {form: unit.factors for unit in units.values() for form in unit.forms}
         self._counts = counts
         forms = sorted(self._factors, key=len, reverse=True)
-        spoken = "|".join(re.escape(f) for f in forms if f[-1].isalpha())
-        signs = "|".join(re.escape(f) for f in forms if not f[-1].isalpha())
-        unit = f"(?:({spoken})(?![^\\W_])|({signs}))"
-        self._measured = re.compile(rf"(?<![\w./]){_NUMBER}\s?-?\s?{unit}", re.IGNORECASE)
+        spoken = "|".join(re.escape(f) for f in forms if f[-1].isascii() and f[-1].isalpha())
+        signs = "|".join(re.escape(f) for f in forms if not (f[-1].isascii() and f[-1].isalpha()))
+        unit = f"(?:({spoken})(?!(?![{UNSPACED}])[^\\W_])|({signs}))"  # "5 m" is not in "5 men"
+        before = rf"(?:(?<![\w./])|(?<=[{UNSPACED}]))"
+        self._measured = re.compile(rf"{before}{_NUMBER}\s?-?\s?{unit}", re.IGNORECASE)
         numbers = "|".join([r"\d+", *map(re.escape, counts)])
+        self._sized = re.compile(r"(?i:\bsizes?)\s(\d{1,2}(?:\.5)?)\b|\b(\d{1,2}(?:\.5)?)\sUS\b")
         self._counted = re.compile(
             rf"\b(?:(?:set|pack|box|case|bag)s? of ({numbers})|({'|'.join(counts) or '(?!)'}))\b",
             re.IGNORECASE,
@@ -58,6 +62,10 @@ class QuantityFinder:
         found += [
             Quantity(m[0], m.start(), m.end(), {"count": self._count((m[1] or m[2]).lower())})
             for m in self._counted.finditer(text)
+        ]
+        found += [
+            Quantity(m[0], m.start(), m.end(), {"size": float(m[1] or m[2])})
+            for m in self._sized.finditer(text)
         ]
         return tuple(found)
 

@@ -3,11 +3,12 @@
 Whether an item fits is `matching.py`'s business.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from relevance.aspects import OTHER
 from relevance.text import normalise
+from teacher.online.ages import age_mentions
 from teacher.online.departments import DepartmentModel
 from teacher.online.lexicon import Lexicon
 from teacher.online.negation import Negations
@@ -30,6 +31,7 @@ class QueryReader:
         self._quantities = QuantityFinder(lexicon.units, lexicon.counts)
         self._negations = Negations(lexicon.words)
         self._phrases = Phrases(lexicon.heads, lexicon.words)
+        self._synonyms = lexicon.synonyms
         self._departments = DepartmentModel(lexicon.departments)
         self._speller = Speller(lexicon.document_frequencies, _known_words(lexicon))
 
@@ -41,7 +43,7 @@ class QueryReader:
         scopes = self._negations.scopes(said)
         negated = frozenset(at for scope in scopes for at in range(scope.start, scope.stop))
         taken = negated | {at for at, w in enumerate(said) if _inside(w, quantities)}
-        mentions = self._terms.find(text, said, skip=taken)
+        mentions = [*self._terms.find(text, said, skip=taken), *age_mentions(text)]
         product, head = self._phrases.product(text, said, mentions, taken)
         asks = [mention for mention in mentions if mention.aspect not in GOODS]
         asks += [product] if product else []
@@ -61,20 +63,50 @@ class QueryReader:
                 Mention(OTHER, " ".join(s.negated), text[slice(*s.span)], s.span) for s in scopes
             ),
             head=head,
-            asks_accessory=any(word.stem in self._accessory for word in said),
+            accessory=self._asked_accessory(text, said, taken),
             weights=content,
             departments=self._departments.posterior(content),
+            same=self._same(content),
         )
+
+    def _asked_accessory(
+        self, text: str, said: Sequence[Word], taken: AbstractSet[int]
+    ) -> Mention | None:
+        """The last word that asks for a part or an addition rather than the thing itself."""
+        asked = [w for at, w in enumerate(said) if at not in taken and w.stem in self._accessory]
+        if not asked:
+            return None
+        return Mention(
+            "main_or_accessory", "accessory", *_cut(text, (asked[-1].start, asked[-1].end))
+        )
+
+    def _same(self, content: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
+        """What says each content word as well: synonyms, and itself joined with a neighbour."""
+        stems_said = list(content)
+        same = {stem: list(self._synonyms.get(stem, ())) for stem in stems_said}
+        for first, second in zip(stems_said, stems_said[1:], strict=False):
+            for stem in (first, second):
+                same[stem].append(first + second)
+        return {stem: tuple(others) for stem, others in same.items() if others}
 
     def _residual(
         self, text: str, said: Sequence[Word], taken: AbstractSet[int], asks: Iterable[Mention]
     ) -> Iterator[Mention]:
-        """The content words that no lexicon knows: asked for as they stand."""
+        """The content words that no lexicon knows, asked for as they stand.
+
+        Neighbouring characters of an unspaced script are asked for together.
+        """
         spans = [ask.span for ask in asks if ask.span]
+        run: list[Word] = []
         for at, word in enumerate(said):
-            free = at not in taken and word.stem not in self._stop
-            if free and not any(start <= word.start < end for start, end in spans):
-                yield _word_mention(text, word)
+            if at in taken or word.stem in self._stop or _within(word, spans):
+                continue
+            if run and not (word.is_unspaced and run[-1].is_unspaced and word.start == run[-1].end):
+                yield _words_mention(text, run)
+                run = []
+            run.append(word)
+        if run:
+            yield _words_mention(text, run)
 
 
 def _model_numbers(
@@ -84,7 +116,7 @@ def _model_numbers(
     spans = [ask.span for ask in asks if ask.span and ask.aspect not in ("product", "brand")]
     found = []
     for at, word in enumerate(said):
-        if at in taken or any(start <= word.start < end for start, end in spans):
+        if at in taken or _within(word, spans):
             continue
         if word.stem.isdigit() and at and said[at - 1].stem.isalpha() and at - 1 not in taken:
             series = f"{said[at - 1].stem} {word.stem}"
@@ -105,8 +137,13 @@ def _mixed(stem: str) -> bool:
     return any(c.isdigit() for c in stem) and any(c.isalpha() for c in stem)
 
 
-def _word_mention(text: str, word: Word) -> Mention:
-    return Mention(OTHER, word.stem, *_cut(text, (word.start, word.end)))
+def _words_mention(text: str, run: Sequence[Word]) -> Mention:
+    value = " ".join(word.stem for word in run)
+    return Mention(OTHER, value, *_cut(text, (run[0].start, run[-1].end)))
+
+
+def _within(word: Word, spans: Iterable[Span]) -> bool:
+    return any(start <= word.start < end for start, end in spans)
 
 
 def _cut(text: str, span: Span) -> tuple[str, Span]:

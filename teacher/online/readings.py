@@ -1,7 +1,7 @@
 """What was read in a query and in an item: the values that matching and features work on.
 
-No reading is done here, see `extraction.py`. Spans are characters of the normalised query or
-title; what stands in another field has no span.
+No reading is done here, see `query_reading.py` and `item_reading.py`. Spans are characters of the
+normalised query or title; what stands in another field has no span.
 """
 
 from collections.abc import Mapping
@@ -29,8 +29,10 @@ class QueryReading:
     """Everything the query asks for.
 
     `asks` are in query order and never overlap `absent` (what must not be there). `weights` are
-    the idf of its distinct content words, `head` the word that says what the thing is.
-    `departments` is the probability of every category node given the query's words.
+    the idf of its distinct content words, `head` the word that says what the thing is, `accessory`
+    the one that asks for a part or an addition.
+    `departments` is the probability of every category node given the query's words. `same` holds
+    for a content word the terms that say it as well: synonyms, and itself joined with a neighbour.
     """
 
     text: str
@@ -39,9 +41,10 @@ class QueryReading:
     quantities: tuple[Quantity, ...]
     absent: tuple[Mention, ...]
     head: Word | None
-    asks_accessory: bool
+    accessory: Mention | None
     weights: Mapping[str, float]
     departments: Mapping[str, float]
+    same: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,9 @@ class ItemReading:
     place in the title). `fields` are the stems of brand, colour, category and attributes, `text`
     those of every field. `offers` come from title and those short fields, `hints` from bullets and
     description, which mention much in passing. `kinds` are the products the item counts as,
-    `present` what it says to come with.
+    `present` what it says to come with. `joined` are neighbours of the title written as one word,
+    `head` is the stem that says what the title is about, `accessory` what makes the item a part or
+    an addition.
     """
 
     item_id: str
@@ -74,3 +79,6 @@ class ItemReading:
     kinds: frozenset[str]
     companions: Mapping[str, Span]
     department: str
+    joined: frozenset[str]
+    head: str
+    accessory: Mention | None

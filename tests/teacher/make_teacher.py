@@ -1,6 +1,7 @@
 """A hand-made shop of a few dozen items, and a judge fitted on its labels in a moment."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from relevance.domain import Item
@@ -12,6 +13,8 @@ from teacher.online.item_reading import ItemReader
 from teacher.online.lexicon import Lexicon
 from teacher.online.query_reading import QueryReader
 from teacher.online.readings import ItemReading, QueryReading
+from teacher.online.signals import Signals
+from teacher.signal_files import SignalTable
 
 COLOURS = ("Red", "Blue", "Green", "Black")
 BRANDS = ("Norvane", "Tuskar", "Ellisby")
@@ -54,7 +57,19 @@ def fold_data(*, fold: int = 0) -> FoldData:
     """What a fold is fitted on, without similarities."""
     items = {item.item_id: item for item in catalogue()}
     pairs = labelled_pairs()
-    return FoldData(items, pairs, assign_folds(pairs), fold, similarities={})
+    return FoldData(items, pairs, assign_folds(pairs), fold)
+
+
+def signals_of(pairs: Iterable[Pair]) -> SignalTable:
+    """Two cosines and a student's log-odds that know something of the label."""
+    rows = {
+        (p.query, p.item_id): Signals(
+            {"cosine_text": 0.3 + 0.2 * bool(p.good), "cosine_title": 0.2 + 0.1 * (n % 3)},
+            {"colbert": 2.0 * bool(p.good) - (n % 4)},
+        )
+        for n, p in enumerate(pairs)
+    }
+    return SignalTable(("cosine_text", "cosine_title"), ("colbert",), rows)
 
 
 def lexicon(*more: Item) -> Lexicon:
@@ -80,6 +95,13 @@ def make_item(title: str, **fields: object) -> Item:
 def written_judge(folder: Path) -> Path:
     """A judge fitted on the hand-made shop."""
     fit_fold(fold_data(), folder)
+    return folder
+
+
+def written_seeing_judge(folder: Path) -> Path:
+    """The same, fitted with signals."""
+    data = fold_data()
+    fit_fold(replace(data, signals=signals_of(data.pairs)), folder)
     return folder
 
 

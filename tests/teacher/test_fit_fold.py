@@ -11,8 +11,9 @@ from relevance.folds import split
 from relevance.records import Pair
 from teacher.fit_fold import fit_fold
 from teacher.online.catalogue import CatalogueJudge
-from teacher.online.features import Similarities
-from tests.teacher.make_teacher import fold_data
+from teacher.online.signals import Signals
+from teacher.signal_files import SignalTable
+from tests.teacher.make_teacher import fold_data, signals_of
 
 
 def test_a_test_items_brand_never_enters_the_lexicon(tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ def test_turning_test_labels_over_changes_nothing(tmp_path: Path) -> None:
 def test_every_labelled_pair_is_judged_once_and_says_by_whom(tmp_path: Path) -> None:
     data = fold_data(fold=1)
 
-    judged = fit_fold(data, tmp_path)
+    judged = fit_fold(data, tmp_path).judged
 
     every = (*judged.train, *judged.validation, *judged.test)
     assert sorted((j.query, j.item_id) for j in every) == sorted(
@@ -69,7 +70,7 @@ def test_every_labelled_pair_is_judged_once_and_says_by_whom(tmp_path: Path) -> 
 def test_test_pairs_are_judged_as_the_written_judge_does(tmp_path: Path) -> None:
     data = fold_data()
 
-    judged = fit_fold(data, tmp_path)
+    judged = fit_fold(data, tmp_path).judged
 
     judge = CatalogueJudge.read(tmp_path)
     for judgement in judged.test:
@@ -80,25 +81,46 @@ def test_test_pairs_are_judged_as_the_written_judge_does(tmp_path: Path) -> None
 def test_similarities_are_used_where_they_are_given(tmp_path: Path) -> None:
     data = fold_data()
     some = {
-        (p.query, p.item_id): Similarities(*[0.9 if p.good else 0.1] * 4)
+        (p.query, p.item_id): Signals({"cosine": 0.9 if p.good else 0.1})
         for p in data.pairs[: 3 * len(data.pairs) // 4]
     }
 
-    fit_fold(replace(data, similarities=some), tmp_path)
+    fit_fold(replace(data, signals=SignalTable(("cosine",), (), some)), tmp_path)
 
     judge, item = CatalogueJudge.read(tmp_path), next(iter(data.items.values()))
-    near, far = (judge.contributions("lamp", item, Similarities(*[c] * 4)) for c in (0.9, 0.1))
+    near, far = (judge.contributions("lamp", item, Signals({"cosine": c})) for c in (0.9, 0.1))
     assert near["similarity"] > far["similarity"]
+
+
+def test_judgements_without_the_student_read_no_student(tmp_path: Path) -> None:
+    data = fold_data()
+    seen = signals_of(data.pairs)
+    unseen = SignalTable(
+        seen.similarities, (), {k: Signals(s.similarities) for k, s in seen.rows.items()}
+    )
+
+    with_student = fit_fold(replace(data, signals=seen), tmp_path / "with")
+    never = fit_fold(replace(data, signals=unseen), tmp_path / "without")
+
+    alone = with_student.without_student
+    assert alone is not None
+    assert never.without_student is None
+    assert alone != with_student.judged
+    assert [j.log_odds for part in alone.parts.values() for j in part] == [
+        j.log_odds for part in never.judged.parts.values() for j in part
+    ]
 
 
 def test_a_family_can_be_left_out(tmp_path: Path) -> None:
     fit_fold(fold_data(), tmp_path, without=frozenset({"aspects"}))
 
-    assert "aspects" not in CatalogueJudge.read(tmp_path).weights.without_similarity.families
+    assert "aspects" not in CatalogueJudge.read(tmp_path).weights.heads[-1].inputs.families
 
 
 def test_leaving_out_what_is_no_family_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"expected some of agreement, .* got \['ratings'\]"):
+    with pytest.raises(
+        BadInput, match=r"expected some of agreement, .*student.* got \['ratings'\]"
+    ):
         fit_fold(fold_data(), tmp_path, without=frozenset({"ratings"}))
 
 

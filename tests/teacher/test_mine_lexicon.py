@@ -24,6 +24,17 @@ def test_a_brand_named_like_an_everyday_word_is_no_brand_term() -> None:
     assert "touch" not in known.terms["brand"]
 
 
+def test_a_brands_first_word_stands_for_it_where_it_says_nothing_else() -> None:
+    feeders = [Item(f"f{n}", f"Muse Garden Feeder {n}", brand="Muse Garden") for n in range(3)]
+    everyday = [Item(f"w{n}", f"Water lamp {n}") for n in range(9)]
+    waters = [Item(f"v{n}", f"Water Lily lamp {n}", brand="Water Lily") for n in range(2)]
+
+    known = lexicon(*feeders, *everyday, *waters)
+
+    assert known.terms["brand"]["muse"] == "muse"
+    assert "water" not in known.terms["brand"]
+
+
 def test_curated_words_keep_their_meaning() -> None:
     known = lexicon(Item("r", "Lamp", brand="Red"), Item("s", "Lamp, Red", brand="Red"))
 

@@ -7,7 +7,7 @@ import pytest
 
 from relevance.domain import Item
 from teacher.online import features, item_reading
-from teacher.online.features import FAMILIES, SIMILARITY, Similarities, feature_names, signs
+from teacher.online.features import FAMILIES, feature_names, signs
 from teacher.online.pair_reading import PairReader
 from tests.teacher.make_teacher import lexicon, make_item
 
@@ -15,8 +15,8 @@ READER = PairReader(lexicon())
 EVERY_FEATURE = feature_names(tuple(FAMILIES))
 
 
-def vector(query: str, item: Item, similarities: Similarities | None = None) -> np.ndarray:
-    return READER.read(query, item, similarities).features
+def vector(query: str, item: Item) -> np.ndarray:
+    return READER.read(query, item).features
 
 
 def test_every_feature_has_one_name_and_one_sign() -> None:
@@ -25,7 +25,7 @@ def test_every_feature_has_one_name_and_one_sign() -> None:
 
 
 def test_a_pair_has_a_number_for_every_feature() -> None:
-    found = vector("red water bottle", make_item("Blue Bottle"), Similarities(0.5, 0.4, 0.3, 0.2))
+    found = vector("red water bottle", make_item("Blue Bottle"))
 
     assert found.shape == (len(EVERY_FEATURE),)
     assert np.isfinite(found).all()
@@ -57,12 +57,3 @@ def test_an_empty_field_is_no_feature_of_its_own() -> None:
     for field in ("brand", "color", "description", "bullet_points"):
         filled = vector("qwxz", make_item("Bottle", **{field: "Plurk"}))
         assert (bare == filled).all(), field
-
-
-def test_similarities_touch_only_their_own_family() -> None:
-    item, width = make_item("Red Bottle"), len(FAMILIES[SIMILARITY])
-
-    without, given = vector("red", item), vector("red", item, Similarities(0.9, 0.8, 0.7, 0.6))
-
-    assert (without[:-width] == given[:-width]).all()
-    assert (without[-width:] == 0).all()

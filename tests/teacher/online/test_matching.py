@@ -49,6 +49,12 @@ def verdicts(query: str, title: str, **fields: object) -> set[tuple[str, str, Ve
         ("airpods 2", "Airpods 2", {}, ("model_number", "2", MATCH)),
         ("wireless mouse", "Wired Mouse", {}, ("style", "wireless", MISMATCH)),
         ("water bottle", "Backpack", {}, ("product", "water bottle", MISMATCH)),
+        ("rucksack", "Norvane Backpack", {}, ("product", "rucksack", MATCH)),
+        ("desklamp", "Desk Lamp", {}, ("product", "desklamp", MATCH)),
+        ("toys for 3 year old", "Rattle for babies", {}, ("age", "3 year old", MISMATCH)),
+        ("kids shoe", "Shoe, ages 5-8", {}, ("age", "kids", MATCH)),
+        ("u.s. flag", "US Flag", {}, ("other", "u.s.", MATCH)),
+        ("non stick pan", "Pan, nonstick", {}, ("product", "pan", MATCH)),
         ("water bottle", "Insulated Bottle", {}, ("product", "water bottle", MATCH)),
         ("shoe", "Bag", {"description": "Fits a shoe."}, ("product", "shoe", MISSING)),
         (
@@ -75,6 +81,29 @@ def test_a_case_for_an_iphone_is_a_case_for_an_iphone() -> None:
     found = verdicts("case for iphone", "Leather Case for iPhone")
 
     assert ("product", "case", MATCH) in found
+    assert ("main_or_accessory", "case", MATCH) in found
+
+
+@pytest.mark.parametrize(
+    ("title", "fields"),
+    [
+        ("Airpods 2 Case Cover with Keychain", {}),
+        ("Silicone shell, Airpods 2", {"category_path": "Electronics > Earbuds > Cases"}),
+    ],
+)
+def test_an_accessory_named_for_the_thing_is_not_the_thing(
+    title: str, fields: dict[str, object]
+) -> None:
+    found = verdicts("airpods 2", title, **fields)
+
+    assert ("main_or_accessory", "main item", MISMATCH) in found
+
+
+def test_the_thing_with_its_accessory_is_the_thing() -> None:
+    fields = {"category_path": "Electronics > Earbuds & Accessories > Earbuds"}
+
+    found = verdicts("airpods 2", "Airpods 2 with Charging Case", **fields)
+
     assert not any(aspect == "main_or_accessory" for aspect, _, _ in found)
 
 

@@ -6,12 +6,13 @@ from sklearn.linear_model import LogisticRegression
 
 from relevance.errors import BadInput
 from relevance.late_interaction import sigmoid
-from teacher.fit_judge import INNER_FOLDS, calibrating_line, fit_head, fit_signed
-from teacher.online.features import FAMILIES, feature_names
+from teacher.fit_head import INNER_FOLDS, calibrating_line, fit_head, fit_signed
+from teacher.online.features import FAMILIES
+from teacher.online.inputs import Inputs
 
-WIDTH = len(feature_names(tuple(FAMILIES)))
+INPUTS = Inputs(tuple(FAMILIES))
+WIDTH = len(INPUTS.names)
 PAIRS = 300
-PLAIN = tuple(name for name in FAMILIES if name != "similarity")
 
 
 def make_pairs(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -45,7 +46,7 @@ def test_weights_keep_their_signs(sign: int) -> None:
 def test_no_query_is_judged_by_a_fold_that_saw_it() -> None:
     features, good, groups = make_pairs()
 
-    fitted = fit_head(features, good, groups, families=PLAIN)
+    fitted = fit_head(features, good, groups, inputs=INPUTS)
 
     assert set(fitted.inner) == set(range(INNER_FOLDS))
     assert all(len(set(fitted.inner[groups == group])) == 1 for group in set(groups))
@@ -55,7 +56,7 @@ def test_a_pairs_own_label_does_not_reach_its_held_out_log_odds() -> None:
     features, good, groups = make_pairs()
     turned = np.where(groups == 0, ~good, good)
 
-    one, other = (fit_head(features, g, groups, families=PLAIN) for g in (good, turned))
+    one, other = (fit_head(features, g, groups, inputs=INPUTS) for g in (good, turned))
 
     raw = [(f.held_out - f.head.offset) / f.head.slope for f in (one, other)]
     np.testing.assert_allclose(raw[0][groups == 0], raw[1][groups == 0], rtol=0, atol=1e-9)
@@ -89,4 +90,4 @@ def test_labels_of_one_kind_are_refused(share: float) -> None:
     features, _, groups = make_pairs()
 
     with pytest.raises(BadInput, match="expected Good and Bad pairs"):
-        fit_head(features, np.full(PAIRS, bool(share)), groups, families=PLAIN)
+        fit_head(features, np.full(PAIRS, bool(share)), groups, inputs=INPUTS)

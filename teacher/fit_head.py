@@ -1,4 +1,4 @@
-"""Fits a head of the catalogue judge: weights, and the line that calibrates them.
+"""Fits a head of the catalogue judge: weights, trees, and the line that calibrates their mean.
 
 Which pairs are train stands in `relevance.folds`, what is made of a fitted head in `fit_fold.py`.
 Validation and test pairs never come here.
@@ -14,14 +14,16 @@ from sklearn.model_selection import GroupKFold
 
 from relevance.errors import BadInput
 from relevance.late_interaction import sigmoid
-from teacher.online.features import signs
-from teacher.online.linear_head import LinearHead, columns_of
+from teacher.fit_trees import fit_trees
+from teacher.online.head import Head
+from teacher.online.inputs import Inputs
 
 INNER_FOLDS = 5
 THRESHOLD = 0.5  # the log-odds are calibrated, so this errs least and agrees with argmax of s_T
 REGULARISATION = 0.01  # as scikit-learn's C, on standardised features; by cross-fit on train parts
+_GROUP_POWER = 0.25  # by cross-fit on one fold's training part
 
-Features = Float[np.ndarray, "pairs features"]
+Rows = Float[np.ndarray, "pairs inputs"]
 Good = Bool[np.ndarray, " pairs"]
 Groups = Int[np.ndarray, " pairs"]
 Weights = Float[np.ndarray, " pairs"]
@@ -34,32 +36,29 @@ class FittedHead:
     `inner` is the inner fold a pair was held out of; `held_out` are calibrated log-odds.
     """
 
-    head: LinearHead
+    head: Head
     held_out: Float[np.ndarray, " pairs"]
     inner: Int[np.ndarray, " pairs"]
 
 
-def fit_head(
-    features: Features, good: Good, groups: Groups, *, families: tuple[str, ...]
-) -> FittedHead:
+def fit_head(rows: Rows, good: Good, groups: Groups, *, inputs: Inputs) -> FittedHead:
     """Fit on all pairs, cross-fit for held-out log-odds, calibrate on those.
 
-    `groups` keeps a query and its variants in one inner fold. Rows hold every family; the head
-    uses `families`. Raises `BadInput` where the labels cannot carry a fit.
+    `rows` hold the head's `inputs`; `groups` keeps a query and its variants in one inner fold.
+    Raises `BadInput` where the labels cannot carry a fit.
     """
     if good.all() or not good.any() or len(np.unique(groups)) < INNER_FOLDS:
         raise BadInput(
             f"fitting a judge: expected Good and Bad pairs of at least {INNER_FOLDS} queries, "
             f"got {int(good.sum())} Good of {len(good)} pairs and {len(np.unique(groups))} queries"
         )
-    weights = _group_weights(groups)
     raw, inner = np.zeros(len(good)), np.zeros(len(good), dtype=np.int64)
-    for fold, (rest, held) in enumerate(GroupKFold(INNER_FOLDS).split(features, good, groups)):
-        part = _standardised_fit(features[rest], good[rest], weights[rest], families)
-        raw[held] = part.log_odds(features[held])
+    for fold, (rest, held) in enumerate(GroupKFold(INNER_FOLDS).split(rows, good, groups)):
+        part = fit_uncalibrated(rows[rest], good[rest], groups[rest], inputs=inputs)
+        raw[held] = part.raw(rows[held])
         inner[held] = fold
     slope, offset = calibrating_line(raw, good)
-    head = _standardised_fit(features, good, weights, families)
+    head = fit_uncalibrated(rows, good, groups, inputs=inputs)
     return FittedHead(replace(head, slope=slope, offset=offset), slope * raw + offset, inner)
 
 
@@ -82,7 +81,7 @@ def calibrating_line(log_odds: Float[np.ndarray, " pairs"], good: Good) -> tuple
 
 
 def fit_signed(
-    features: Features,
+    features: Rows,
     good: Good,
     weights: Weights,
     allowed: tuple[int, ...],
@@ -112,24 +111,24 @@ def fit_signed(
 _BOUNDS = {1: (0, None), -1: (None, 0), 0: (None, None)}
 
 
-def _standardised_fit(
-    features: Features, good: Good, weights: Weights, families: tuple[str, ...]
-) -> LinearHead:
-    kept = features[:, columns_of(families)]
-    means, scales = kept.mean(axis=0), kept.std(axis=0)
+def fit_uncalibrated(rows: Rows, good: Good, groups: Groups, *, inputs: Inputs) -> Head:
+    """A head whose log-odds rank pairs but are not yet probable."""
+    weights = _group_weights(groups)
+    means, scales = rows.mean(axis=0), rows.std(axis=0)
     scales[scales < 1e-9] = 1.0  # constant columns
-    fitted, bias = fit_signed((kept - means) / scales, good, weights, signs(families))
-    return LinearHead(
-        families=families,
+    fitted, bias = fit_signed((rows - means) / scales, good, weights, inputs.signs)
+    return Head(
+        inputs=inputs,
         means=tuple(means.tolist()),
         scales=tuple(scales.tolist()),
         weights=tuple(fitted.tolist()),
         bias=bias,
+        trees=fit_trees(rows, good, weights, inputs.signs),
     )
 
 
 def _group_weights(groups: Groups) -> Weights:
-    """One over the root of a query's pairs, 1 on average: many pairs of a query are alike."""
+    """Less for each pair of a query with many, 1 on average: many pairs of a query are alike."""
     _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    weights = 1 / np.sqrt(counts)[place]
+    weights = counts[place].astype(np.float64) ** -_GROUP_POWER
     return weights / weights.mean()

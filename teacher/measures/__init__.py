@@ -1,0 +1,1 @@
+"""Measures the catalogue teacher: its explanations, what it stands on, and whom it agrees with."""
