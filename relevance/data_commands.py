@@ -1,4 +1,4 @@
-"""`ellm data`: make the sample shop, split a data set into folds."""
+"""`ellm data`: make the sample shop, split a data set into folds, count it."""
 
 from pathlib import Path
 
@@ -86,3 +86,22 @@ def hold_out(
     kept = [p for p in candidates if p.query not in refused and not held_out.holds_item(p.item_id)]
     write_pairs(out, kept)
     typer.echo(f"{out}: {len(kept)} of {len(candidates)} pairs, {len(refused)} queries held out")
+
+
+@app.command()
+def stats(
+    data: Path = typer.Option(..., "--data", help="Prefix of the data set's files."),
+    folds: Path | None = typer.Option(None, "--folds", help="The folds file, to count its parts."),
+    fold: int = typer.Option(0, "--fold", help="The outer fold kept for the test.", min=0),
+    pool: Path | None = typer.Option(None, "--pool", help="Unlabelled pairs to count beside."),
+    judgements: Path | None = typer.Option(
+        None, "--judgements", help="The teacher's verdicts on the pool, as its Good and Bad."
+    ),
+) -> None:
+    """Print a data set's numbers as the paper's Table 1 does."""
+    from relevance.data_stats import as_markdown, data_set_statistics
+
+    rows = data_set_statistics(
+        data, folds=folds, fold=fold if folds else None, pool=pool, judgements=judgements
+    )
+    typer.echo(as_markdown(rows))

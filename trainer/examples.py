@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-from relevance.domain import Item, Judgement, Side
+from relevance.domain import EvidenceSpan, Item, Judgement, Relevance, Side
 from relevance.errors import BadInput
-from relevance.evidence import attention_factors
+from relevance.evidence import Tag, bio_tags
 from relevance.item_text import ItemText, item_text
 from relevance.records import Pair
 from relevance.text import normalise
@@ -25,7 +25,9 @@ SEEN = "seen"
 class Example:
     """One pair to learn from. `good` is the human label or the teacher's verdict.
 
-    `log_odds` is None where the teacher's score may not be used; factors are per real token.
+    `log_odds` is None where the teacher's score may not be used. Factors and tags are per real
+    token, two readings of the same spans; `cells` are (query token, item token, sign) of what the
+    chain of thought sets against each other: +1 where the item answers, −1 where it contradicts.
     """
 
     query: str
@@ -36,6 +38,19 @@ class Example:
     log_odds: float | None
     query_factors: tuple[int, ...]
     item_factors: tuple[int, ...]
+    query_tags: tuple[int, ...]
+    item_tags: tuple[int, ...]
+    cells: tuple[tuple[int, int, int], ...] = ()
+
+    @property
+    def item_key(self) -> object:
+        """Equal for equal item texts."""
+        return self.item_text.ids
+
+    @property
+    def item_length(self) -> int:
+        """Real tokens of the item: what a bucket is made by."""
+        return len(self.item_text.offsets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +115,32 @@ def make_examples(
     return examples, counts
 
 
+def make_example(
+    query: str,
+    query_text: TokenisedText,
+    item_text: TokenisedText,
+    *,
+    good: bool | None,
+    log_odds: float | None,
+    spans: Sequence[EvidenceSpan],
+) -> Example:
+    """One example; without a human label (`good`) the sign of the log-odds is its label."""
+    evidence = _evidence(query_text, item_text, spans)
+    return Example(
+        query=query,
+        query_text=query_text,
+        item_text=item_text,
+        good=good if good is not None else log_odds is not None and log_odds >= 0,
+        human=good is not None,
+        log_odds=log_odds,
+        query_factors=evidence.query_factors,
+        item_factors=evidence.item_factors,
+        query_tags=evidence.query_tags,
+        item_tags=evidence.item_tags,
+        cells=evidence.cells,
+    )
+
+
 def _example(
     pair: Pair,
     judgement: Judgement | None,
@@ -110,16 +151,71 @@ def _example(
     seen = judgement is not None and pair.good is not None and judgement.held_out_of in (None, SEEN)
     counts["seen"] += seen
     usable = judgement if not seen else None
-    spans = usable.spans if usable else ()
-    return Example(
-        query=pair.query,
-        query_text=query,
-        item_text=item,
-        good=pair.good
-        if pair.good is not None
-        else judgement is not None and judgement.log_odds >= 0,
-        human=pair.good is not None,
+    return make_example(
+        pair.query,
+        query,
+        item,
+        good=pair.good,
         log_odds=usable.log_odds if usable else None,
-        query_factors=attention_factors(query.offsets, [s for s in spans if s.side is Side.QUERY]),
-        item_factors=attention_factors(item.offsets, [s for s in spans if s.side is Side.TITLE]),
+        spans=usable.spans if usable else (),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    query_factors: tuple[int, ...]
+    item_factors: tuple[int, ...]
+    query_tags: tuple[int, ...]
+    item_tags: tuple[int, ...]
+    cells: tuple[tuple[int, int, int], ...]
+
+
+def _evidence(
+    query: TokenisedText, item: TokenisedText, spans: Sequence[EvidenceSpan]
+) -> _Evidence:
+    asked = [span for span in spans if span.side is Side.QUERY]
+    offered = [span for span in spans if span.side is Side.TITLE]
+    query_tags, item_tags = bio_tags(query.offsets, asked), bio_tags(item.offsets, offered)
+    return _Evidence(
+        tuple(_FACTORS[tag] for tag in query_tags),
+        tuple(_FACTORS[tag] for tag in item_tags),
+        tuple(int(tag) for tag in query_tags),
+        tuple(int(tag) for tag in item_tags),
+        _paired_cells(query, item, asked, offered),
+    )
+
+
+_FACTORS = {  # as `relevance.evidence.attention_factors`, from tags that are there anyway
+    Tag.O: 0,
+    Tag.B_RELEVANT: 1,
+    Tag.I_RELEVANT: 1,
+    Tag.B_IRRELEVANT: -1,
+    Tag.I_IRRELEVANT: -1,
+}
+
+
+def _paired_cells(
+    query: TokenisedText,
+    item: TokenisedText,
+    asked: Sequence[EvidenceSpan],
+    offered: Sequence[EvidenceSpan],
+) -> tuple[tuple[int, int, int], ...]:
+    """Every token of an asked span with every token of the offered spans of the same aspect.
+
+    The sign is the offered span's; where two speak of one cell, irrelevant beats relevant.
+    """
+    signs: dict[tuple[int, int], int] = {}
+    for there in sorted(offered, key=lambda span: span.relevance is Relevance.IRRELEVANT):
+        sign = -1 if there.relevance is Relevance.IRRELEVANT else 1
+        for here in (span for span in asked if span.aspect == there.aspect):
+            rows, columns = _touched(query, here), _touched(item, there)
+            signs |= {(row, column): sign for row in rows for column in columns}
+    return tuple((row, column, sign) for (row, column), sign in sorted(signs.items()))
+
+
+def _touched(text: TokenisedText, span: EvidenceSpan) -> list[int]:
+    return [
+        at
+        for at, (start, end) in enumerate(text.offsets)
+        if start < end and span.start < end and start < span.end
+    ]

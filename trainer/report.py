@@ -15,7 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from relevance.errors import BadInput
 from relevance.metrics import calibration_error, reliability, roc_auc
 from relevance.records import DataSet, read_catalogue
-from trainer.evaluate import SMALLEST_SLICE, FoldScores, read_fold
+from trainer.evaluate import SMALLEST_SLICE
+from trainer.fold_scores import FoldScores, read_fold
 from trainer.report_figures import (
     difference_figure,
     histogram_figure,

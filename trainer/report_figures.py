@@ -15,7 +15,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from relevance.metrics import ReliabilityBin, precision_recall_of_bad, roc_curve
-from trainer.evaluate import FoldScores
+from trainer.fold_scores import FoldScores
 from trainer.report_numbers import (
     COMPARED,
     COMPARISONS,

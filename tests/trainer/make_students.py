@@ -14,13 +14,16 @@ from tokenizers.trainers import WordPieceTrainer
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from relevance.domain import EvidenceSpan, Item, Judgement, Relevance, Side, Target
+from relevance.evidence import Tag
 from relevance.folds import assign_folds, write_folds
 from relevance.item_text import ItemText
 from relevance.records import Pair, write_pairs
 from trainer.examples import Example
 from trainer.students.backbone import Backbone, read_backbone
+from trainer.students.build import StudentShape, build_student
 from trainer.students.checkpoint import Checkpoint, StudentCard
 from trainer.students.colbert import ColBERT, mean_maxsim, similarities
+from trainer.students.student import Student, StudentKind
 from trainer.students.texts import TokenisedText, pad, tokenise
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -32,6 +35,7 @@ SENTENCES = (
     "abcdefghijklmnopqrstuvwxyz 0123456789",
 )
 TITLES = tuple(f"{color} {thing}" for thing in THINGS for color in COLORS)
+TAG_OF_FACTOR = {0: Tag.O, 1: Tag.B_RELEVANT, -1: Tag.B_IRRELEVANT}  # every token a span of its own
 CATALOGUE = {f"I{at}": Item(f"I{at}", title) for at, title in enumerate(TITLES)}
 
 
@@ -45,6 +49,7 @@ def make_tokenizer() -> Tokenizer:
     tokenizer.train_from_iterator(SENTENCES, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[(name, SPECIALS.index(name)) for name in ("[CLS]", "[SEP]")],
     )
     return tokenizer
@@ -73,6 +78,21 @@ def make_student(backbone_folder: Path, *, dim: int = 16, seed: int = 0) -> ColB
     """A student of its own, as trained as one with a random projection can be."""
     torch.manual_seed(seed)
     return ColBERT(read_backbone(str(backbone_folder)).encoder, hidden=32, dim=dim).eval()
+
+
+def build_any(kind: StudentKind, backbone_folder: Path, *, seed: int = 0) -> Student:
+    """A student of this kind, every part of it random enough to matter."""
+    torch.manual_seed(seed)
+    backbone = read_backbone(str(backbone_folder))
+    backbone.encoder.set_attn_implementation("eager")
+    heads = (8, 4) if kind is StudentKind.COLBERT else ()
+    shape = StudentShape(kind, dim=16, query_tokens=8, item_tokens=12, heads=heads, codes=3)
+    student = build_student(shape, backbone.encoder, backbone.tokenizer).eval()
+    with torch.no_grad():
+        for name, parameter in student.named_parameters():
+            if "correct" in name:  # starts at zero
+                parameter.normal_(std=0.3)
+    return student
 
 
 def make_checkpoint(backbone_folder: Path, *, dim: int = 16, item_tokens: int = 12) -> Checkpoint:
@@ -120,6 +140,7 @@ def make_example(
     log_odds: float | None = None,
     query_factors: Sequence[int] | None = None,
     item_factors: Sequence[int] | None = None,
+    cells: Sequence[tuple[int, int, int]] = (),
     name: str | None = None,
 ) -> Example:
     return Example(
@@ -131,6 +152,9 @@ def make_example(
         log_odds=log_odds,
         query_factors=tuple(query_factors or (0 for _ in query)),
         item_factors=tuple(item_factors or (0 for _ in item)),
+        query_tags=tuple(TAG_OF_FACTOR[factor] for factor in query_factors or [0] * len(query)),
+        item_tags=tuple(TAG_OF_FACTOR[factor] for factor in item_factors or [0] * len(item)),
+        cells=tuple(cells),
     )
 
 
@@ -142,6 +166,10 @@ def random_examples(seed: int, count: int, *, vocabulary: int = 60) -> list[Exam
         query, item = (
             random.integers(5, vocabulary, random.integers(1, most)).tolist() for most in (5, 8)
         )
+        cells = {
+            (int(random.integers(len(query))), int(random.integers(len(item)))): sign
+            for sign in random.choice([-1, 1], random.integers(0, 4)).tolist()
+        }
         examples.append(
             make_example(
                 query,
@@ -151,6 +179,7 @@ def random_examples(seed: int, count: int, *, vocabulary: int = 60) -> list[Exam
                 log_odds=float(random.normal(0, 3)) if random.random() < 0.7 else None,
                 query_factors=random.choice([-1, 0, 1], len(query)).tolist(),
                 item_factors=random.choice([-1, 0, 0, 1], len(item)).tolist(),
+                cells=[(*cell, sign) for cell, sign in sorted(cells.items())],
             )
         )
     return examples

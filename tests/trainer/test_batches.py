@@ -9,12 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.trainer.make_students import make_example, random_examples
-from trainer.batches import ITEMS_PER_QUERY, MOST_BLOCK_PAIRS, Batch, batches, make_batch
+from trainer.batches import (
+    ITEMS_PER_QUERY,
+    MOST_BLOCK_PAIRS,
+    Batch,
+    batches,
+    make_batch,
+    split_step,
+)
 from trainer.recipes import Recipe
 
 TENSORS = (
-    "query_rows",
-    "item_rows",
     "good",
     "log_odds",
     "weights",
@@ -37,9 +42,16 @@ def pseudo_examples(count: int) -> list:
 
 
 def equal(one: Batch, other: Batch) -> bool:
-    return torch.equal(one.items.ids, other.items.ids) and all(
-        torch.equal(getattr(one, name).nan_to_num(99), getattr(other, name).nan_to_num(99))
-        for name in TENSORS
+    same_rows = torch.equal(one.texts.query_rows, other.texts.query_rows) and torch.equal(
+        one.texts.item_rows, other.texts.item_rows
+    )
+    return (
+        same_rows
+        and torch.equal(one.texts.items.ids, other.texts.items.ids)
+        and all(
+            torch.equal(getattr(one, name).nan_to_num(99), getattr(other, name).nan_to_num(99))
+            for name in TENSORS
+        )
     )
 
 
@@ -51,9 +63,9 @@ def test_every_pair_keeps_its_texts_label_score_and_the_places_of_its_factors(se
 
     for at, example in enumerate(examples):
         for texts, rows, factors, text, expected in (
-            (batch.queries, batch.query_rows, batch.query_factors, example.query_text,
+            (batch.texts.queries, batch.texts.query_rows, batch.query_factors, example.query_text,
              example.query_factors),
-            (batch.items, batch.item_rows, batch.item_factors, example.item_text,
+            (batch.texts.items, batch.texts.item_rows, batch.item_factors, example.item_text,
              example.item_factors),
         ):  # fmt: skip
             row = rows[at]
@@ -72,8 +84,8 @@ def test_each_distinct_text_stands_in_a_batch_once(seed, count):
 
     batch = make_batch(examples)
 
-    assert len(batch.queries.ids) == len({e.query_text.ids for e in examples})
-    assert len(batch.items.ids) == len({e.item_text.ids for e in examples})
+    assert len(batch.texts.queries.ids) == len({e.query_text.ids for e in examples})
+    assert len(batch.texts.items.ids) == len({e.item_text.ids for e in examples})
 
 
 def test_pairs_of_one_query_may_have_factors_of_their_own():
@@ -84,7 +96,7 @@ def test_pairs_of_one_query_may_have_factors_of_their_own():
 
     batch = make_batch(examples)
 
-    assert batch.query_rows.tolist() == [0, 0]
+    assert batch.texts.query_rows.tolist() == [0, 0]
     assert batch.query_factors[:, 1:3].tolist() == [[1, 0], [-1, 1]]
 
 
@@ -249,3 +261,29 @@ def test_epochs_are_shuffled_anew():
     first, second = drawn(human_examples(20), [], 2, human_pairs=20)
 
     assert not equal(first, second)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 30), st.integers(0, 9), st.integers(1, 4))
+def test_a_split_step_keeps_every_pair_once_and_a_querys_pairs_together(seed, count, most, parts):
+    examples = random_examples(seed, count, vocabulary=7)
+
+    split = split_step(examples, most_pairs=most, parts=parts)
+
+    assert Counter(id(e) for part in split for e in part) == Counter(map(id, examples))
+    assert len(split) >= parts
+    places = {}
+    for number, part in enumerate(split):
+        for example in part:
+            assert places.setdefault(example.query, number) == number
+    if len(split) == 1:
+        assert split == [examples]
+
+
+def test_parts_hold_items_of_like_length():
+    examples = [make_example((at,), range(30, 31 + at % 8), name=str(at)) for at in range(40)]
+
+    split = split_step(examples, most_pairs=10)
+
+    lengths = [[e.item_length for e in part] for part in split]
+    assert all(max(one) <= min(other) for one, other in zip(lengths, lengths[1:], strict=False))
+    assert [len(part) for part in split] == [10] * 4

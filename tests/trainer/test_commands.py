@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from relevance.errors import BadInput
 from relevance.folds import holdout, read_folds, split
-from relevance.records import read_pairs, write_judgements, write_pairs
+from relevance.records import read_judgements, read_pairs, write_judgements, write_pairs
 from tests.trainer.make_students import TITLES, make_judgement, shop_pairs, write_shop
 
 HEAVY = ("torch", "transformers", "onnx", "onnxruntime", "sklearn", "matplotlib")
@@ -96,3 +97,51 @@ def test_a_student_is_trained_on_labels_pool_and_judgements(shop, tmp_path, wide
     recipe = read_checkpoint(tmp_path / "student").card.recipe
     changed = {"name": "mkd", "steps": 2, "human_pairs": 8, "pseudo_blocks": 1, "seed": 3}
     assert {name: recipe[name] for name in changed} == changed
+
+
+def test_a_bert_judges_a_pool_that_is_packed_and_taught_to_a_reprbert(
+    shop, tmp_path, wide_backbone_folder
+):
+    from trainer.students.checkpoint import read_card
+
+    data, folds = shop
+    parts = split(read_folds(folds), read_pairs(Path(f"{data}_pairs.parquet")), fold=0)
+    held = holdout(parts, queries_of=parts.validation)
+    free = [p for p in shop_pairs(labelled=False) if not held.holds_query(p.query)]
+    write_pairs(tmp_path / "pool.parquet", [p for p in free if not held.holds_item(p.item_id)])
+    fold = ("--data", data, "--folds", folds, "--fold", 0, "--backbone", wide_backbone_folder)
+    short = ("--steps", 2, "--human-pairs", 8, "--threads", 1)
+    pool = ("--data", data, "--pool", tmp_path / "pool.parquet")
+
+    for words in (
+        ("student", *fold, *short, "--recipe", "ce", "--set", "student=bert",
+         "--out", tmp_path / "bert"),
+        ("judge", "--checkpoint", tmp_path / "bert", "--data", data,
+         "--pairs", tmp_path / "pool.parquet", "--out", tmp_path / "judged.parquet"),
+        ("pack", *pool, "--judgements", tmp_path / "judged.parquet", "--out", tmp_path / "packed"),
+        ("student", *fold, *short, "--recipe", "mkd", "--packed-pool", tmp_path / "packed",
+         "--set", "student=reprbert", "--set", "dim=16", "--set", "layers=1,2",
+         "--lambda-cot", 0, "--state", tmp_path / "state", "--out", tmp_path / "reprbert"),
+    ):  # fmt: skip
+        done = run(*words)
+        assert done.exit_code == 0, done.output
+
+    judged = read_judgements(tmp_path / "judged.parquet")
+    assert {j.judge for j in judged} == {"student:bert"}
+    assert {j.held_out_of for j in judged} == {None}
+    card = read_card(tmp_path / "reprbert")
+    assert (card.student, card.dim, card.recipe["layers"]) == ("reprbert", 16, "1,2")
+
+
+def test_a_packed_pool_that_leaks_is_refused(shop, tmp_path):
+    data, folds = shop
+    parts = split(read_folds(folds), read_pairs(Path(f"{data}_pairs.parquet")), fold=0)
+    write_pairs(tmp_path / "pool.parquet", parts.test[:3])
+    judged = [make_judgement(p.query, p.item_id) for p in parts.test[:3]]
+    write_judgements(tmp_path / "judged.parquet", judged)
+    run("pack", "--data", data, "--pool", tmp_path / "pool.parquet",
+        "--judgements", tmp_path / "judged.parquet", "--out", tmp_path / "packed")  # fmt: skip
+
+    with pytest.raises(BadInput, match="packed: 3 pairs hold queries or items of the held-out"):
+        run("student", "--data", data, "--folds", folds, "--fold", 0, "--recipe", "mkd",
+            "--packed-pool", tmp_path / "packed", "--out", tmp_path / "student")  # fmt: skip

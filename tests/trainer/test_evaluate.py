@@ -14,7 +14,9 @@ from relevance.errors import BadInput
 from relevance.late_interaction import sigmoid
 from relevance.records import DataSet, Pair, find_data_set, write_judgements, write_pairs
 from tests.trainer.make_students import make_judgement
-from trainer.evaluate import MODELS, SMALLEST_SLICE, compare, read_fold, token_overlap
+from trainer.baselines import token_overlap
+from trainer.evaluate import SMALLEST_SLICE, compare
+from trainer.fold_scores import MODELS, read_fold
 from trainer.score_files import write_scores
 
 TITLES = {"1": "Red Lamp", "2": "blue lamp", "3": "desk", "4": "red desk"}

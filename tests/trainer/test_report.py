@@ -14,7 +14,8 @@ import pytest
 from relevance.domain import EvidenceSpan, Judgement, Relevance, Side, Target
 from relevance.errors import BadInput
 from relevance.records import DataSet, Pair, find_data_set, write_judgements, write_pairs
-from trainer.evaluate import compare, read_fold
+from trainer.evaluate import compare
+from trainer.fold_scores import read_fold
 from trainer.report import render_report
 from trainer.report_figures import _precision_on_grid, _roc_on_grid, mean_curve
 from trainer.report_numbers import difference_sentence, gap_sentences, percent, points, reading

@@ -18,19 +18,13 @@ from relevance.records import Pair
 from tests.trainer.make_students import CATALOGUE, make_judgement, make_span, shop_pairs
 from trainer.batches import batches
 from trainer.examples import TextLengths, make_examples, tokenise_texts
+from trainer.material import TrainingData, start_student
+from trainer.optimiser import make_optimiser, warm_linear
 from trainer.recipes import Recipe
 from trainer.scoring import score_text_pairs
 from trainer.students.backbone import read_backbone
 from trainer.students.checkpoint import read_checkpoint, write_checkpoint
-from trainer.train import (
-    TrainingData,
-    evaluation_steps,
-    make_optimiser,
-    start_student,
-    train_step,
-    train_student,
-    warm_linear,
-)
+from trainer.train import evaluation_steps, train_step, train_student
 
 TINY = Recipe(
     "tiny",
@@ -135,7 +129,7 @@ def test_every_term_of_the_loss_goes_down_on_a_toy_shop(backbone_folder, recipe)
     optimiser = make_optimiser(student, recipe)
 
     steps = [
-        train_step(student, batch, optimiser, recipe)
+        train_step(student, [batch], optimiser, recipe)
         for batch in islice(batches(human, pseudo if recipe.pseudo_blocks else [], recipe), 40)
     ]
 

@@ -10,22 +10,26 @@ A bundle, which is what gets served, is made from it by the exporter.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Generic, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig
+from typing_extensions import TypeVar
 
 from relevance.atomic import creating_folder
 from relevance.errors import BadInput
 from relevance.item_text import ItemText
-from trainer.students.backbone import bare_tokenizer
+from trainer.students.backbone import bare_tokenizer, empty_encoder
+from trainer.students.build import StudentShape, build_student
 from trainer.students.colbert import ColBERT
+from trainer.students.student import Student, StudentKind
 
 CARD, WEIGHTS, TOKENIZER = "student.json", "model.safetensors", "tokenizer.json"
+
+S = TypeVar("S", bound=Student, default=ColBERT, covariant=True)
 
 
 class StudentCard(BaseModel):
@@ -34,51 +38,68 @@ class StudentCard(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["relevance-student/1"] = "relevance-student/1"
-    student: Literal["colbert"] = "colbert"
+    student: StudentKind = StudentKind.COLBERT
     backbone: str
     hidden: int
     dim: int
     query_tokens: int
     item_tokens: int
     item_text: ItemText
+    heads: tuple[int, ...] = ()
+    codes: int = 0
     recipe: dict[str, str | int | float]
     run: dict[str, float]
 
+    @property
+    def shape(self) -> StudentShape:
+        """What the student is built from."""
+        return StudentShape(
+            self.student, self.dim, self.query_tokens, self.item_tokens, self.heads, self.codes
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A student ready to score, with its tokenizer."""
+class Checkpoint(Generic[S]):
+    """A student ready to score, with its tokenizer; a ColBERT unless the type says otherwise."""
 
-    student: ColBERT
+    student: S
     tokenizer: Tokenizer
     card: StudentCard
 
 
-def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+def write_checkpoint(folder: Path, checkpoint: Checkpoint[Student]) -> None:
     """Write a checkpoint folder, whole or not at all."""
     with creating_folder(folder) as temporary:
         tensors = {n: t.contiguous() for n, t in checkpoint.student.state_dict().items()}
         save_file(tensors, temporary / WEIGHTS)
-        checkpoint.student.encoder.config.save_pretrained(temporary)
+        checkpoint.student.encoder_config.save_pretrained(temporary)
         checkpoint.tokenizer.save(str(temporary / TOKENIZER))
         (temporary / CARD).write_text(checkpoint.card.model_dump_json(indent=2) + "\n")
 
 
-def read_checkpoint(folder: Path) -> Checkpoint:
-    """Read what `write_checkpoint` wrote; raises `BadInput` where it is none."""
+def read_student(folder: Path) -> Checkpoint[Student]:
+    """Read what `write_checkpoint` wrote, whatever the student; `BadInput` where it is none."""
     card = read_card(folder)
+    tokenizer = _read_tokenizer(folder / TOKENIZER)
     try:
-        encoder = AutoModel.from_config(
-            AutoConfig.from_pretrained(folder),
-            add_pooling_layer=False,
-            dtype=torch.float32,
-            attn_implementation="eager",  # as it was trained: the same bits
-        )
-        student = ColBERT(encoder, hidden=card.hidden, dim=card.dim)
+        encoder = empty_encoder(AutoConfig.from_pretrained(folder))
+        if card.hidden != encoder.config.hidden_size:
+            raise ValueError(
+                f"hidden: {card.hidden} but {encoder.config.hidden_size} in the weights"
+            )
+        student = build_student(card.shape, encoder, tokenizer)
         student.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, ValueError, RuntimeError, SafetensorError) as fault:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as fault:
         raise BadInput(f"{folder}: expected a student's checkpoint: {fault}") from fault
-    return Checkpoint(student.eval(), _read_tokenizer(folder / TOKENIZER), card)
+    return Checkpoint(student.eval(), tokenizer, card)
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Read a ColBERT's checkpoint; raises `BadInput` where it is none."""
+    found = read_student(folder)
+    if found.card.student is not StudentKind.COLBERT or not isinstance(found.student, ColBERT):
+        raise BadInput(f"{folder}: expected a colbert, got a {found.card.student}")
+    return Checkpoint(found.student, found.tokenizer, found.card)
 
 
 def read_card(folder: Path) -> StudentCard:

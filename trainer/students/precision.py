@@ -2,17 +2,23 @@
 
 import torch
 
+_CPU = torch.device("cpu")
 
-def mixed_precision() -> torch.autocast:
-    """Autocast to bfloat16 on CPUs that multiply it natively, a no-op elsewhere.
+
+def mixed_precision(device: torch.device = _CPU, *, allowed: bool = True) -> torch.autocast:
+    """Autocast to bfloat16 where the device multiplies it natively, a no-op elsewhere.
 
     Measured on two cores with AVX-512 bfloat16: about twice the training speed of float32.
     """
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_native_bfloat16())
+    return torch.autocast(
+        device.type, dtype=torch.bfloat16, enabled=allowed and has_native_bfloat16(device)
+    )
 
 
-def has_native_bfloat16() -> bool:
+def has_native_bfloat16(device: torch.device = _CPU) -> bool:
     """Whether emulation can be ruled out; without native instructions bfloat16 is slower."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 

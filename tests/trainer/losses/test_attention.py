@@ -7,7 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from trainer.losses.attention import IRRELEVANT_MARGIN, attention_regulation
+from trainer.losses.attention import (
+    IRRELEVANT_MARGIN,
+    attention_regulation,
+    literal_attention_regulation,
+)
 
 shapes = st.tuples(st.integers(1, 5), st.integers(1, 6))
 evidence = shapes.flatmap(
@@ -78,3 +82,28 @@ def test_gradients_pull_relevant_tokens_up_and_push_irrelevant_ones_down():
     attention_regulation(attention, torch.tensor([[1.0, -1.0]])).sum().backward()
 
     assert attention.grad.tolist()[0] == pytest.approx([-1.0, 0.6])
+
+
+@given(evidence)
+def test_the_literal_variant_is_minus_the_root_over_the_number_of_a_texts_evidence(given_evidence):
+    attention, factors = given_evidence
+
+    found = literal_attention_regulation(torch.from_numpy(attention), torch.from_numpy(factors))
+
+    for row, of_row, cost in zip(attention, factors, found.tolist(), strict=True):
+        squares = [(f - a) ** 2 for a, f in zip(row, of_row, strict=True) if f]
+        expected = -(sum(squares) ** 0.5) / len(squares) if squares else 0.0
+        assert cost == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_literal_variants_gradient_is_right_and_finite_even_where_the_root_is_0():
+    attention = torch.tensor([[0.9, -0.3], [0.1, 0.7]], dtype=torch.float64)
+    perfect = torch.tensor([[1.0, 0.4], [0.2, 0.3]], requires_grad=True)
+
+    literal_attention_regulation(perfect, torch.tensor([[1.0, 0], [0, 0]])).sum().backward()
+
+    assert torch.isfinite(perfect.grad).all()
+    assert torch.autograd.gradcheck(
+        lambda asked: literal_attention_regulation(asked, torch.tensor([[1.0, -1], [0, 1]])),
+        (attention.requires_grad_(),),
+    )

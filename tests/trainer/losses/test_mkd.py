@@ -9,14 +9,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relevance.errors import BadInput
 from relevance.late_interaction import mean_maxsim
-from tests.trainer.make_students import make_example, make_student, random_examples
-from trainer.batches import make_batch
+from tests.trainer.make_students import build_any, make_example, make_student, random_examples
+from trainer.batches import make_batch, split_step
 from trainer.examples import Example
+from trainer.losses.label import label_cross_entropy
 from trainer.losses.mkd import mkd_loss
-from trainer.recipes import Recipe
+from trainer.recipes import CotLoss, Recipe
 from trainer.students.colbert import ColBERT
+from trainer.students.student import StudentKind
 from trainer.students.texts import pad
+from trainer.totals import count_totals
 
 RECIPE = Recipe("all", lambda_score=1.0, lambda_cot=0.3, lambda_label=0.5)
 DENOMINATORS = {
@@ -161,3 +165,75 @@ def test_the_recipe_without_a_teacher_computes_the_label_term_alone(student):
 
     assert set(terms) == {"label"}
     assert loss.item() == pytest.approx(terms["label"])
+
+
+VARIANTS = {
+    "paper": RECIPE,
+    "literal, unscaled, Eq. 4": replace(RECIPE, cot=CotLoss.LITERAL, unscaled=True, paper_eq4=True),
+    "past the paper": replace(RECIPE, lambda_aligned=0.4, lambda_listwise=0.7),
+}
+STUDENTS = [
+    *((StudentKind.COLBERT, name) for name in VARIANTS),
+    *((kind, "past the paper") for kind in StudentKind if kind is not StudentKind.BERT),
+    (StudentKind.BERT, "tagging"),
+]
+
+
+def gradients_of(student, parts, recipe) -> dict[str, torch.Tensor]:
+    student.zero_grad()
+    for batch in parts:
+        mkd_loss(student, batch, recipe)[0].backward()
+    return {n: p.grad.clone() for n, p in student.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize(("kind", "variant"), STUDENTS)
+def test_parts_of_a_step_with_uneven_evidence_add_up_to_its_gradients(
+    backbone_folder, kind, variant
+):
+    student = build_any(kind, backbone_folder)
+    recipe = VARIANTS.get(variant, replace(RECIPE, cot=CotLoss.TAGGING, human_share=0.4))
+    examples = random_examples(3, 24, vocabulary=9)
+    bare = [replace(e, cells=(), query_factors=(0,) * len(e.query_factors)) for e in examples[:8]]
+    step = [*examples, *bare]
+    share = recipe.human_share
+
+    parts = split_step(step, most_pairs=5)
+    totals = count_totals(step)
+    split = gradients_of(
+        student, [make_batch(p, human_share=share, totals=totals) for p in parts if p], recipe
+    )
+
+    whole = gradients_of(student, [make_batch(step, human_share=share)], recipe)
+    assert len(parts) > 4
+    assert split.keys() == whole.keys()
+    largest = max(gradient.abs().max() for gradient in whole.values())
+    for name, gradient in whole.items():
+        assert (split[name] - gradient).abs().max() < 1e-5 * max(1, largest), name
+
+
+def test_a_nested_head_counts_as_much_as_the_whole_vector(backbone_folder):
+    student = build_any(StudentKind.COLBERT, backbone_folder)
+    batch = make_batch(random_examples(1, 6))
+
+    _, found = mkd_loss(student, batch, Recipe("ce"))
+
+    judged = student.judge(batch.texts, evidence=False)
+    alone = [
+        (batch.weights * label_cross_entropy(logits, batch.good)).sum().item()
+        for logits in (judged.logits, *judged.nested)
+    ]
+    assert found["label"] == pytest.approx(np.mean(alone), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "cot", "message"),
+    [
+        (StudentKind.BERT, CotLoss.ATTENTION, "needs a representation student"),
+        (StudentKind.COLBERT, CotLoss.TAGGING, "needs the student bert"),
+    ],
+)
+def test_a_loss_that_a_student_cannot_have_is_said(backbone_folder, kind, cot, message):
+    recipe = replace(RECIPE, cot=cot)
+
+    with pytest.raises(BadInput, match=message):
+        mkd_loss(build_any(kind, backbone_folder), make_batch(random_examples(0, 4)), recipe)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from trainer.losses.score import score_distillation
+from trainer.losses.score import paper_eq4, score_distillation, unscaled_score_distillation
 
 logits = st.floats(-20, 20)
 temperatures = st.floats(0.5, 8)
@@ -99,3 +99,25 @@ def test_extreme_logits_stay_finite_in_float32():
 
     assert torch.isfinite(found).all()
     assert torch.isfinite(student.grad).all()
+
+
+@given(logits, logits, st.floats(0.5, 5))
+def test_unscaled_is_the_same_without_the_square_of_the_temperature(student, teacher, temperature):
+    tensors = (torch.tensor([value], dtype=torch.float64) for value in (student, teacher))
+    arguments = tuple(tensors)
+
+    found = unscaled_score_distillation(*arguments, temperature=temperature)
+
+    scaled = score_distillation(*arguments, temperature=temperature)
+    assert (temperature**2 * found).item() == pytest.approx(scaled.item(), rel=1e-9, abs=1e-12)
+
+
+@given(st.floats(-30, 30))
+def test_the_papers_equation_4_exponentiates_probabilities(log_odds):
+    good = 1 / (1 + math.exp(-log_odds))
+    expected = math.exp(good) / (math.exp(good) + math.exp(1 - good))
+
+    found = torch.sigmoid(paper_eq4(torch.tensor(log_odds, dtype=torch.float64)))
+
+    assert found.item() == pytest.approx(expected)
+    assert 0.268 < found.item() < 0.732

@@ -1,12 +1,26 @@
 """Where an encoder comes from, and what is refused."""
 
 import importlib
+import shutil
 import sys
 
 import pytest
+import torch
+from transformers import (
+    AutoModel,
+    BertConfig,
+    DistilBertConfig,
+    ElectraConfig,
+    ModernBertConfig,
+    MPNetConfig,
+    RobertaConfig,
+)
 
 from relevance.errors import BadInput
 from trainer.students.backbone import DEFAULT_BACKBONE, DEFAULT_SHA256, read_backbone
+from trainer.students.build import StudentShape, build_student
+from trainer.students.student import PairTexts, StudentKind
+from trainer.students.texts import pad, tokenise
 
 
 def test_a_folder_is_read_as_an_encoder_without_a_pooling_layer(backbone, backbone_folder):
@@ -59,3 +73,80 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 def test_a_folder_without_a_model_is_named(tmp_path):
     with pytest.raises(BadInput, match=f"backbone `{tmp_path}`"):
         read_backbone(str(tmp_path))
+
+
+ARCHITECTURES = {
+    "bert": BertConfig,
+    "roberta": RobertaConfig,
+    "distilbert": DistilBertConfig,
+    "electra": ElectraConfig,
+    "mpnet": MPNetConfig,
+    "modernbert": ModernBertConfig,
+}
+
+
+def write_encoder(folder, name: str, backbone_folder):
+    """A tiny random encoder of another architecture, with the usual tokenizer."""
+    config = ARCHITECTURES[name](vocab_size=200, **SMALL.get(name, USUAL))
+    AutoModel.from_config(config).save_pretrained(folder)
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(backbone_folder / file, folder / file)
+    return folder
+
+
+USUAL = {
+    "hidden_size": 16,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 64,
+}
+SMALL = {
+    "distilbert": {
+        "dim": 16,
+        "n_layers": 3,
+        "n_heads": 2,
+        "hidden_dim": 32,
+        "max_position_embeddings": 64,
+    },
+    "modernbert": {**USUAL, "pad_token_id": 0, "global_attn_every_n_layers": 2},
+    "electra": {**USUAL, "embedding_size": 16},
+}
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_any_encoder_is_a_backbone_of_every_depth_for_either_family(
+    name, backbone_folder, tmp_path
+):
+    folder = write_encoder(tmp_path / name, name, backbone_folder)
+
+    whole, shallow = read_backbone(str(folder)), read_backbone(str(folder), layers=(1, 3))
+
+    for kind in (StudentKind.COLBERT, StudentKind.BERT):
+        shape = StudentShape(kind, 8, 8, 8)
+        found = []
+        for backbone in (whole, shallow):
+            torch.manual_seed(0)
+            student = build_student(shape, backbone.encoder, backbone.tokenizer).eval()
+            texts = pad(tokenise(backbone.tokenizer, ["red lamp", "blue"], length=8))
+            rows = torch.tensor([0, 1])
+            with torch.no_grad():
+                judged = student.judge(PairTexts(texts, texts, rows, rows.flip(0)), evidence=True)
+            assert torch.isfinite(judged.logits).all()
+            found.append(judged.logits)
+        assert not torch.equal(*found)
+    assert shallow.encoder.config.num_hidden_layers == 2
+    assert len(shallow.encoder.state_dict()) < len(whole.encoder.state_dict())
+
+
+def test_the_layers_kept_are_those_asked_for(backbone_folder):
+    whole, last = (read_backbone(str(backbone_folder), layers=kept) for kept in ((), (2,)))
+
+    kept, expected = last.encoder.encoder.layer[0], whole.encoder.encoder.layer[1]
+    assert all(torch.equal(t, expected.state_dict()[n]) for n, t in kept.state_dict().items())
+
+
+@pytest.mark.parametrize("layers", [(0,), (3,), (2, 1), (1, 1)])
+def test_layers_an_encoder_does_not_have_are_refused(backbone_folder, layers):
+    with pytest.raises(BadInput, match="layers: expected rising numbers from 1 to 2"):
+        read_backbone(str(backbone_folder), layers=layers)
