@@ -12,6 +12,7 @@ import typer
 from teacher.annotation_commands import annotate, select
 from teacher.gate_commands import gate
 from teacher.lexicon_commands import lexicon
+from teacher.measure_commands import measure
 
 if TYPE_CHECKING:
     from relevance.records import Pair
@@ -25,6 +26,7 @@ app.command()(gate)
 app.command()(lexicon)
 app.command()(annotate)
 app.command()(select)
+app.command()(measure)
 
 JUDGE = typer.Option(..., "--judge", help="Folder written by `ellm teach fit`.")
 SIMILARITIES = typer.Option(
@@ -102,23 +104,27 @@ def judge(
     similarities: Path | None = SIMILARITIES,
     student_scores: Path | None = STUDENTS,
 ) -> None:
-    """Judge any pairs: pseudo-labels with reasons.
+    """Judge any pairs: pseudo-labels with reasons, in the memory that catalogue and signals take.
 
     Pairs that carry a label count as seen, since nothing here tells whether the judge was fitted
     on them; the held-out judgements of labelled pairs come from `fit`.
     """
-    from relevance.records import read_catalogue, read_pairs, write_judgements
-    from teacher.judge_pairs import judge_pairs, summary
+    from tqdm import tqdm
+
+    from relevance.records import read_catalogue
+    from teacher.judge_pairs import Counts, judge_pairs
+    from teacher.judgement_stream import count_pairs, stream_pairs, write_judgement_stream
     from teacher.online.catalogue import CatalogueJudge
     from teacher.signal_files import read_signals
 
-    catalogue_judge, asked = CatalogueJudge.read(judge_folder), read_pairs(pairs)
+    catalogue_judge = CatalogueJudge.read(judge_folder)
     catalogue = {item.item_id: item for item in read_catalogue(items)}
     found = read_signals(similarities, student_scores)
-    _say_missing(asked, found)
-    judgements = list(judge_pairs(catalogue_judge, _progress(asked), catalogue, found))
-    write_judgements(out, judgements)
-    typer.echo(f"{summary(judgements)}; written to {out}")
+    asked = tqdm(stream_pairs(pairs), total=count_pairs(pairs) or None, unit="pair", disable=None)
+    counts = Counts()
+    judged = judge_pairs(catalogue_judge, asked, catalogue, found)
+    write_judgement_stream(out, counts.counted(judged))
+    typer.echo(f"{counts.summary()}; written to {out}")
 
 
 def _progress(pairs: Sequence["Pair"]) -> Iterable["Pair"]:

@@ -4,6 +4,7 @@ One judgement's making is `teacher.online.catalogue`'s; held-out judgements of l
 from `fit_fold.py`.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -74,17 +75,39 @@ class Summary:
         )
 
 
-def summary(judgements: Sequence[Judgement]) -> Summary:
+def summary(judgements: Iterable[Judgement]) -> Summary:
     """Count verdicts."""
-    thoughts = [j.chain_of_thought for j in judgements if j.chain_of_thought]
-    good = [thought for thought in thoughts if thought.label is Label.GOOD]
-    bad = len(thoughts) - len(good)
-    return Summary(
-        judgements=len(judgements),
-        good=len(good) / max(len(thoughts), 1),
-        unexplained=sum(thought.unexplained for thought in thoughts) / max(bad, 1),
-        overruled=sum(thought.overruled for thought in good) / max(len(good), 1),
-    )
+    counts = Counts()
+    for _ in counts.counted(judgements):
+        pass
+    return counts.summary()
+
+
+class Counts:
+    """Counts judgements as they pass by, so that none has to be kept."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def counted(self, judgements: Iterable[Judgement]) -> Iterator[Judgement]:
+        """The same judgements, counted."""
+        for judgement in judgements:
+            self._counts["judgements"] += 1
+            if thought := judgement.chain_of_thought:
+                self._counts[thought.label] += 1
+                self._counts["unexplained"] += thought.unexplained
+                self._counts["overruled"] += thought.overruled
+            yield judgement
+
+    def summary(self) -> Summary:
+        """What has passed by so far."""
+        good, bad = self._counts[Label.GOOD], self._counts[Label.BAD]
+        return Summary(
+            judgements=self._counts["judgements"],
+            good=good / max(good + bad, 1),
+            unexplained=self._counts["unexplained"] / max(bad, 1),
+            overruled=self._counts["overruled"] / max(good, 1),
+        )
 
 
 def measures(judgements: Sequence[Judgement], good: Sequence[bool]) -> str:

@@ -185,8 +185,10 @@ def _attribute_values(
     found = []
     for name, values in sorted(counts.items()):
         aspect = attributes.get(name, OTHER)
-        if len(values) <= _MOST_VALUES * values.total():
-            common = sorted(v for v, n in values.items() if n >= _FEWEST and _is_term(v))
+        known = name in attributes  # then even what one item says is that aspect's value
+        if known or len(values) <= _MOST_VALUES * values.total():
+            fewest = 1 if known else _FEWEST
+            common = sorted(v for v, n in values.items() if n >= fewest and _is_term(v))
             found.append((aspect, {v: attribute_value(name, aspect, v) for v in common}))
     return found
 

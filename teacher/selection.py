@@ -5,6 +5,7 @@ the shortest. Who wrote the samples makes no difference; how they are written do
 `annotation.py`'s.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -162,4 +163,5 @@ def _rank(
 
 
 def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
+    """Of values in any order the same bits, so that ties stay ties."""
+    return math.fsum(values) / len(values) if values else 0.0

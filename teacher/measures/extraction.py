@@ -18,8 +18,7 @@ from relevance.errors import BadInput
 from relevance.tables import Columns, read_table
 from relevance.text import normalise, words
 from teacher.mine_lexicon import mine_lexicon
-from teacher.online.item_reading import ItemReader
-from teacher.online.title_values import title_values
+from teacher.online.title_values import TitleReader
 
 _MAPPING = Path(__file__).with_name("oamine_aspects.toml")
 _COLUMNS = Columns(
@@ -92,9 +91,9 @@ def compare_extraction(
     train: Sequence[AnnotatedTitle], test: Sequence[AnnotatedTitle]
 ) -> dict[str, dict[str, F1]]:
     """Ours and the dictionary's F1, over all and by aspect, both taught by `train` alone."""
-    reader = ItemReader(mine_lexicon([_item(title) for title in train]))
+    reader = TitleReader(mine_lexicon([_item(title) for title in train]))
     dictionary = _Dictionary(train)
-    ours = [_compared(title_values(reader.read(Item(t.item_id, t.title)))) for t in test]
+    ours = [_compared(reader.values(t.title)) for t in test]
     exact = [dictionary.values(t.title) for t in test]
     gold = [_compared(t.values) for t in test]
     return {"ours": _scores(ours, gold), "exact dictionary": _scores(exact, gold)}

@@ -166,11 +166,15 @@ def _title_says(query: QueryReading, item: ItemReading, stem: str) -> bool:
     """Whether the title offers a word, a synonym of it, or it written together or apart."""
     if stem in item.positions or stem in item.joined:
         return True
+    if stem in query.measured and any(map(query.measured[stem].equals, item.quantities)):
+        return True
     return any(title_spans(item, other) for other in query.same.get(stem, ()))
 
 
 def _says(query: QueryReading, item: ItemReading, stem: str) -> bool:
     if stem in item.text:
+        return True
+    if stem in query.measured and any(map(query.measured[stem].equals, item.field_quantities)):
         return True
     return any(item.text.issuperset(other.split()) for other in query.same.get(stem, ()))
 

@@ -131,7 +131,7 @@ def _model_number(ask: Mention, item: ItemReading) -> Grounded:
 
 def _quantities(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
     for asked in query.quantities:
-        aspect = "set_or_single" if "count" in asked.amounts else OTHER
+        aspect = asked.aspect
         ask = Mention(aspect, "", asked.text, (asked.start, asked.end))
         comparable = [q for q in item.quantities if asked.comparable(q)]
         same = [q for q in comparable if asked.equals(q)]

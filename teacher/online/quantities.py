@@ -8,9 +8,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from relevance.aspects import OTHER
 from teacher.online.lexicon import Unit
 from teacher.online.words import UNSPACED
 
+_PACKED = re.compile(r"(?i)pack|pk|set|box|case|bag|pair|duo|trio|quartet|套|装|包|双")
 _TOLERANCE = 0.03  # labels round: 24 oz is 709.8 ml
 _NUMBER = r"(\d+\s*/\s*\d+|\d+(?:[.,]\d+)?|\.\d+)"
 
@@ -23,6 +25,12 @@ class Quantity:
     start: int
     end: int
     amounts: Mapping[str, float]
+
+    @property
+    def aspect(self) -> str:
+        """A pack or set of so many, or a plain amount."""
+        packed = "count" in self.amounts and _PACKED.search(self.text)
+        return "set_or_single" if packed else OTHER
 
     def comparable(self, other: "Quantity") -> bool:
         """Whether both measure the same kind of thing."""

@@ -67,6 +67,12 @@ class QueryReader:
             weights=content,
             departments=self._departments.posterior(content),
             same=self._same(content),
+            measured={
+                word.stem: quantity
+                for word in said
+                for quantity in quantities
+                if word.stem in content and _inside(word, (quantity,))
+            },
         )
 
     def _asked_accessory(

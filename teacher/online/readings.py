@@ -32,7 +32,8 @@ class QueryReading:
     the idf of its distinct content words, `head` the word that says what the thing is, `accessory`
     the one that asks for a part or an addition.
     `departments` is the probability of every category node given the query's words. `same` holds
-    for a content word the terms that say it as well: synonyms, and itself joined with a neighbour.
+    for a content word the terms that say it as well: synonyms, and itself joined with a neighbour;
+    `measured` the quantity that a content word is part of.
     """
 
     text: str
@@ -45,6 +46,7 @@ class QueryReading:
     weights: Mapping[str, float]
     departments: Mapping[str, float]
     same: Mapping[str, tuple[str, ...]]
+    measured: Mapping[str, Quantity]
 
 
 @dataclass(frozen=True, slots=True)

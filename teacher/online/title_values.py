@@ -1,39 +1,84 @@
-"""What a title alone says per aspect, as written: extraction without any query.
+"""What a title alone says per aspect, as written: extraction without query or fields.
 
-Matching uses the item's reading itself; this is for people, exports and measures.
+Terms of the lexicon by longest match, quantities, ages, and, where no known brand opens the title,
+the capitalised words before anything known. Matching works on the item's full reading instead; this
+is for catalogues without fields, for people and for measures.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from relevance.aspects import OTHER
-from teacher.online.readings import ItemReading, Mention, Span
+from relevance.text import normalise
+from teacher.online.ages import age_mentions
+from teacher.online.lexicon import Lexicon
+from teacher.online.quantities import QuantityFinder
+from teacher.online.readings import Mention
+from teacher.online.terms import TermFinder
+from teacher.online.words import Word, words
 
-
-def title_values(item: ItemReading) -> Mapping[str, Sequence[str]]:
-    """Every aspect's values in the title, in its order; a word speaks to one value of an aspect."""
-    found: dict[str, list[tuple[Span, str]]] = defaultdict(list)
-    for mentions in item.offers.values():
-        for mention in mentions:
-            if mention.span is not None:
-                found[mention.aspect].append((mention.span, mention.text))
-    for quantity in item.quantities:
-        aspect = "set_or_single" if "count" in quantity.amounts else OTHER
-        found[aspect].append(((quantity.start, quantity.end), quantity.text))
-    for mention in _brand_and_product(item):
-        assert mention.span is not None
-        found[mention.aspect].append((mention.span, mention.text))
-    return {aspect: _apart(places) for aspect, places in found.items()}
+_LONGEST_BRAND = 3  # words a brand nobody knows may have; a guess
+_OPENING = 2  # words within which a known brand must begin to be the title's
 
 
-def _brand_and_product(item: ItemReading) -> list[Mention]:
-    return [m for m in (item.brand, item.product) if m is not None and m.span is not None]
+class TitleReader:
+    """Reads titles with one lexicon."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self._terms = TermFinder(lexicon.terms)
+        self._quantities = QuantityFinder(lexicon.units, lexicon.counts)
+        self._small = frozenset(w for listed in lexicon.words.values() for w in listed)
+
+    def values(self, title: str) -> Mapping[str, Sequence[str]]:
+        """Every aspect's values as the title writes them, in its order; no two overlap."""
+        text = normalise(title)
+        said = words(text)
+        found = _apart([*self._terms.find(text, said), *age_mentions(text), *self._measured(text)])
+        found += self._unknown_brand(text, said, found)
+        values: dict[str, list[str]] = {}
+        for mention in sorted(found, key=_start):
+            values.setdefault(mention.aspect, []).append(mention.text)
+        return values
+
+    def _measured(self, text: str) -> Iterator[Mention]:
+        for quantity in self._quantities.find(text):
+            yield Mention(quantity.aspect, "", quantity.text, (quantity.start, quantity.end))
+
+    def _unknown_brand(
+        self, text: str, said: Sequence[Word], found: Sequence[Mention]
+    ) -> list[Mention]:
+        """The opening words, up to the first that anything is known of."""
+        opening = said[:_OPENING]
+        if any(m.aspect == "brand" and _start(m) <= opening[-1].start for m in found if opening):
+            return []
+        end = 0
+        for word in said[:_LONGEST_BRAND]:
+            known = any(m.span and m.span[0] <= word.start < m.span[1] for m in found)
+            if known or word.stem in self._small or not text[word.start].isupper():
+                break
+            end = word.end
+        return (
+            [Mention("brand", "", text[said[0].start : end], (said[0].start, end))] if end else []
+        )
 
 
-def _apart(places: Sequence[tuple[Span, str]]) -> list[str]:
-    """The texts whose places do not overlap, the longest of any that do."""
-    kept: list[tuple[Span, str]] = []
-    for place in sorted(set(places), key=lambda p: (p[0][0] - p[0][1], p[0])):
-        if all(place[0][1] <= other[0][0] or other[0][1] <= place[0][0] for other in kept):
-            kept.append(place)
-    return [text for _, text in sorted(kept)]
+def _apart(mentions: Sequence[Mention]) -> list[Mention]:
+    """The longest mentions that share no character; several meanings of one place stay."""
+    kept: list[Mention] = []
+    for mention in sorted(mentions, key=lambda m: (_start(m) - _end(m), _start(m))):
+        clash = (
+            other
+            for other in kept
+            if _start(mention) < _end(other)
+            and _start(other) < _end(mention)
+            and mention.span != other.span
+        )
+        if next(clash, None) is None:
+            kept.append(mention)
+    return kept
+
+
+def _start(mention: Mention) -> int:
+    return mention.span[0] if mention.span else 0
+
+
+def _end(mention: Mention) -> int:
+    return mention.span[1] if mention.span else 0

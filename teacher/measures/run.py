@@ -1,0 +1,228 @@
+"""Runs the measures one by one and returns each as plain data; drawing is `report.py`'s.
+
+Everything is judged without signals but where a measure says otherwise.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from relevance.atomic import replacing_file
+from relevance.domain import Item
+from relevance.errors import BadInput
+from relevance.folds import FoldAssignment
+from relevance.late_interaction import sigmoid
+from relevance.metrics import calibration_error, neg_pr_auc, roc_auc, within_query_auc
+from relevance.records import Pair, find_data_set, read_catalogue, read_pairs, write_pairs
+from relevance.tables import Columns, read_table
+from relevance.text import normalise
+from teacher.fit_fold import FoldData
+from teacher.held_out_scores import JUDGEMENTS
+from teacher.judge_pairs import judge_pairs, summary
+from teacher.judgement_stream import write_judgement_stream
+from teacher.measures.ablation import ablate
+from teacher.measures.agreement import beside_raters, read_raters
+from teacher.measures.counterfactuals import (
+    Counterfactual,
+    as_data_set,
+    counterfactuals,
+    pass_rates,
+)
+from teacher.measures.explanations import faithfulness, verdicts_alone
+from teacher.measures.extraction import compare_extraction, read_titles
+from teacher.measures.held_out import HeldOut, token_overlap
+from teacher.online import judge_file
+from teacher.online.catalogue import CatalogueJudge
+from teacher.signal_files import NO_TABLE, SignalTable
+
+Found = dict[str, object]
+_DELETIONS = 10  # times the counterfactuals of a kind
+_SCORE_COLUMNS = Columns(
+    "scores", {"query": pa.string(), "item_id": pa.string(), "logit": pa.float64()}, optional={}
+)
+
+
+def fold_of(folder: Path) -> int:
+    """The fold a judge was held out of, as its file says."""
+    path = folder / judge_file.FILE
+    try:
+        return int(json.loads(path.read_bytes())["report"]["fold"])
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        raise BadInput(
+            f"{path}: expected a fold's judge from `ellm teach fit`: {fault!r}"
+        ) from fault
+
+
+def explanations(folds: Sequence[HeldOut], *, of_each: int) -> Found:
+    """Verdicts alone, unexplained and overruled judgements, faithfulness by deletion."""
+    judged = [
+        j for fold in folds for j in judge_pairs(fold.judge, fold.pairs, fold.items, NO_TABLE)
+    ]
+    return {
+        "verdicts_alone": asdict(verdicts_alone(folds)),
+        "judged": asdict(summary(judged)),
+        "faithfulness": asdict(faithfulness(folds, of_each=_DELETIONS * of_each)),
+    }
+
+
+def counterfactual(
+    folds: Sequence[HeldOut], out: Path, *, of_each: int, scores: Sequence[str]
+) -> Found:
+    """Pass rates of the teacher and of every student whose scores are given.
+
+    The pairs are written to `out` as a data set, for students to score.
+    """
+    cases = [case for fold in folds for case in counterfactuals(fold, of_each=of_each)]
+    _write_cases(out, cases)
+    judges = {fold.fold: fold.judge for fold in folds}
+
+    def teacher(fold: int, query: str, item: Item) -> float:
+        return judges[fold].judge(query, item).log_odds
+
+    rates = {"catalogue teacher": pass_rates(cases, teacher)}
+    for named in scores:
+        name, given = _named_scores(named)
+        rates[name] = pass_rates(cases, _Given(given))
+    kinds = {name: {str(k): list(v) for k, v in found.items()} for name, found in rates.items()}
+    return {"counterfactuals": {"cases": len(cases), "pass_rates": kinds}}
+
+
+def throughput(fold: HeldOut, out: Path) -> Found:
+    """Pairs judged and written a second, first with items unread, then with their readings kept."""
+    seconds = []
+    path = out / "throughput.parquet"
+    for _ in range(2):
+        started = perf_counter()
+        write_judgement_stream(path, judge_pairs(fold.judge, fold.pairs, fold.items, NO_TABLE))
+        seconds.append(perf_counter() - started)
+    path.unlink()
+    first, again = (len(fold.pairs) / s for s in seconds)
+    return {"throughput": {"pairs": len(fold.pairs), "first": first, "again": again}}
+
+
+def ablation(
+    folds: Sequence[HeldOut],
+    pairs: Sequence[Pair],
+    assignment: FoldAssignment,
+    signals: SignalTable,
+) -> Found:
+    """Mean test measures over folds with everything and without each family."""
+    rows: dict[str, list[tuple[float, float, float]]] = {}
+    for fold in folds:
+        data = FoldData(fold.items, pairs, assignment, fold.fold, signals)
+        for name, measures in ablate(data, fold.judge.reader).items():
+            rows.setdefault(name, []).append(measures)
+    return {"ablation": {name: np.mean(found, axis=0).tolist() for name, found in rows.items()}}
+
+
+def extraction(path: Path) -> Found:
+    """Micro-F1 by aspect of ours and of the exact dictionary on OA-Mine's test titles."""
+    titles = read_titles(path)
+    scored = compare_extraction(titles["train"], titles["test"])
+    return {
+        "extraction": {
+            name: {
+                aspect: {"f1": f.value, "precision": f.precision, "recall": f.recall, **asdict(f)}
+                for aspect, f in by_aspect.items()
+            }
+            for name, by_aspect in scored.items()
+        }
+    }
+
+
+def raters(prefix: Path, folders: Sequence[Path], transferred: CatalogueJudge) -> Found:
+    """The rated data set's own held-out teachers, and one of another shop, beside the raters."""
+    files = find_data_set(prefix)
+    rated = read_raters(files.pairs)
+    own: dict[tuple[str, str], bool] = {}
+    for folder in folders:
+        outer = f"outer-{fold_of(folder)}"
+        own |= _held_out_labels(folder / JUDGEMENTS, outer)
+    items = {item.item_id: item for item in read_catalogue(files.items)}
+    asked = [p for p in read_pairs(files.pairs) if (p.query, p.item_id) in rated]
+    foreign = {
+        (j.query, j.item_id): j.log_odds >= 0
+        for j in judge_pairs(transferred, asked, items, NO_TABLE)
+    }
+    found = {"teacher of another shop": [asdict(row) for row in beside_raters(rated, foreign)]}
+    if own:
+        found["own teacher, held out"] = [asdict(row) for row in beside_raters(rated, own)]
+    return {"raters": found}
+
+
+def transfer(prefixes: Sequence[Path], judge: CatalogueJudge) -> Found:
+    """How a teacher of one shop judges another's labelled pairs, unchanged."""
+    return {"transfer": {prefix.name: _transferred(prefix, judge) for prefix in prefixes}}
+
+
+def _transferred(prefix: Path, judge: CatalogueJudge) -> dict[str, float]:
+    files = find_data_set(prefix)
+    items = {item.item_id: item for item in read_catalogue(files.items)}
+    pairs = read_pairs(files.pairs, labelled=True)
+    good = np.array([bool(pair.good) for pair in pairs])
+    judged = judge_pairs(judge, pairs, items, NO_TABLE)
+    log_odds = np.array([judgement.log_odds for judgement in judged])
+    overlap = np.array([token_overlap(p.query, items[p.item_id].title) for p in pairs])
+    return {
+        "pairs": len(pairs),
+        "share_bad": float(1 - good.mean()),
+        "roc_auc": roc_auc(good, log_odds),
+        "neg_pr_auc": neg_pr_auc(good, log_odds),
+        "within_query_auc": within_query_auc(good, log_odds, [p.query for p in pairs]),
+        "calibration_error": calibration_error(good, sigmoid(log_odds)),
+        "overlap_roc_auc": roc_auc(good, overlap),
+        "overlap_neg_pr_auc": neg_pr_auc(good, overlap),
+    }
+
+
+class _Given:
+    """Looks a pair's score up; a fold plays no part."""
+
+    def __init__(self, logits: Mapping[tuple[str, str], float]) -> None:
+        self._logits = logits
+
+    def __call__(self, fold: int, query: str, item: Item) -> float:
+        if (query, item.item_id) not in self._logits:
+            raise BadInput(f"--scores: expected a logit of ({query!r}, `{item.item_id}`)")
+        return self._logits[query, item.item_id]
+
+
+def _write_cases(out: Path, cases: Sequence[Counterfactual]) -> None:
+    items, pairs = as_data_set(cases)
+    out.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {**asdict(item), "attributes_json": json.dumps(dict(item.attributes))} for item in items
+    ]
+    for row in rows:
+        del row["attributes"]
+    with replacing_file(out / "counterfactuals_items.parquet") as temporary:
+        pq.write_table(pa.Table.from_pylist(rows), temporary, compression="zstd")
+    write_pairs(out / "counterfactuals_pairs.parquet", pairs)
+
+
+def _named_scores(named: str) -> tuple[str, Mapping[tuple[str, str], float]]:
+    name, _, path = named.partition("=")
+    if not path:
+        raise BadInput(f"--scores: expected NAME=FILE, got `{named}`")
+    rows = read_table(Path(path), _SCORE_COLUMNS).to_pylist()
+    return name, {(normalise(r["query"]), r["item_id"]): r["logit"] for r in rows}
+
+
+def _held_out_labels(path: Path, outer: str) -> dict[tuple[str, str], bool]:
+    columns = Columns(
+        "judgements",
+        {"query": pa.string(), "item_id": pa.string(), "log_odds": pa.float64()},
+        optional={"held_out_of": pa.string()},
+    )
+    rows = read_table(path, columns).to_pylist()
+    return {
+        (row["query"], row["item_id"]): row["log_odds"] >= 0
+        for row in rows
+        if row.get("held_out_of") == outer
+    }

@@ -1,0 +1,102 @@
+"""Streams: the same files as whole reading and writing make, a row group at a time."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from relevance.domain import Judgement
+from relevance.errors import BadInput
+from relevance.records import Pair, read_judgements, write_judgements, write_pairs
+from teacher.judge_pairs import Counts, judge_pairs, summary
+from teacher.judgement_stream import count_pairs, stream_pairs, write_judgement_stream
+from teacher.online.catalogue import CatalogueJudge
+from teacher.signal_files import NO_TABLE
+from tests.teacher.make_teacher import catalogue, labelled_pairs
+
+ITEMS = {item.item_id: item for item in catalogue()}
+
+
+def judged(judge: CatalogueJudge) -> Iterator[Judgement]:
+    return judge_pairs(judge, labelled_pairs()[:30], ITEMS, NO_TABLE)
+
+
+def test_a_stream_reads_the_pairs_that_were_written(tmp_path: Path) -> None:
+    pairs = [Pair(f"query {n}", f"{n}", (None, True, False)[n % 3]) for n in range(10_000)]
+    write_pairs(tmp_path / "pairs.parquet", pairs)
+
+    assert list(stream_pairs(tmp_path / "pairs.parquet")) == pairs
+    assert count_pairs(tmp_path / "pairs.parquet") == 10_000
+
+
+def test_other_formats_are_read_as_a_whole(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("query,item_id\nred bag,1\n")
+
+    assert list(stream_pairs(tmp_path / "pairs.csv")) == [Pair("red bag", "1")]
+    assert count_pairs(tmp_path / "pairs.csv") == 0
+
+
+@pytest.mark.parametrize(
+    "row", [{"query": " ", "item_id": "1"}, {"query": "a", "item_id": "1", "good": 2}]
+)
+def test_a_row_that_is_no_pair_is_named(tmp_path: Path, row: dict[str, object]) -> None:
+    table = pa.Table.from_pylist([{"query": "fine", "item_id": "0", "good": 1}, row])
+    pq.write_table(table, tmp_path / "pairs.parquet")
+
+    with pytest.raises(BadInput, match="row 2"):
+        list(stream_pairs(tmp_path / "pairs.parquet"))
+
+
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"query": ["a"]}), tmp_path / "pairs.parquet")
+
+    with pytest.raises(BadInput, match="item_id"):
+        list(stream_pairs(tmp_path / "pairs.parquet"))
+
+
+def test_a_streamed_file_reads_as_a_whole_one(judge: CatalogueJudge, tmp_path: Path) -> None:
+    assert write_judgement_stream(tmp_path / "a.parquet", judged(judge)) == 30
+    write_judgements(tmp_path / "b.parquet", judged(judge))
+
+    assert read_judgements(tmp_path / "a.parquet") == read_judgements(tmp_path / "b.parquet")
+
+
+def test_a_stream_that_breaks_leaves_no_file(judge: CatalogueJudge, tmp_path: Path) -> None:
+    def breaking() -> Iterator[Judgement]:
+        yield next(judged(judge))
+        raise BadInput("no such item")
+
+    with pytest.raises(BadInput, match="no such item"):
+        write_judgement_stream(tmp_path / "a.parquet", breaking())
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stream_is_written_a_row_group_at_a_time(judge: CatalogueJudge, tmp_path: Path) -> None:
+    one, most_ahead = next(judged(judge)), 0
+    path = tmp_path / "a.parquet"
+
+    def many() -> Iterator[Judgement]:
+        nonlocal most_ahead
+        for number in range(3 * 64):
+            size = sum(part.stat().st_size for part in tmp_path.iterdir())
+            most_ahead = max(most_ahead, number if size < 100 else 0)
+            yield one
+
+    write_judgement_stream(path, many(), rows_at_once=64)
+
+    assert most_ahead <= 64  # by then the first group was on disk
+    with pq.ParquetFile(path) as file:
+        assert file.num_row_groups == 3
+
+
+def test_judgements_are_counted_as_they_pass_by(judge: CatalogueJudge) -> None:
+    counts = Counts()
+
+    passed = list(counts.counted(judged(judge)))
+
+    assert passed == list(judged(judge))
+    assert counts.summary() == summary(passed)
+    assert counts.summary().judgements == 30
