@@ -1,18 +1,39 @@
 """`ellm`: finds each folder's commands by entry points and turns errors into exit codes.
 
+An entry point `name` is a Typer app of that name; `name.word` is one function, the command
+`ellm name word`, so that several folders share a name (`ellm bench …`). Such a command may also be
+spelled as an option, `ellm name --word …`.
+
 It imports no other folder itself, and a folder's command module imports nothing heavy: `--help`
 and `serve` never load torch.
 """
 
 import sys
+from collections.abc import Callable, Sequence
+from copy import copy
 from importlib.metadata import EntryPoint, entry_points
+from itertools import groupby
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from relevance.errors import RelevanceError
 
 GROUP = "ellm.commands"
-ORDER = ("demo", "data", "teach", "train", "evaluate", "export", "refresh", "serve", "explain")
+ORDER = (
+    "demo",
+    "data",
+    "teach",
+    "train",
+    "evaluate",
+    "export",
+    "refresh",
+    "serve",
+    "explain",
+    "bench",
+)
+SHARED = {"bench": "Measure speed and size: a table on the screen, JSON under build/bench."}
 EXIT_CODES = "Exit codes: 2 bad input, 3 bad bundle or generation, 4 a gate refused, 5 unavailable."
 EXTRA_OF_MODULE = {
     "torch": "trainer",
@@ -23,15 +44,20 @@ EXTRA_OF_MODULE = {
     "onnx": "exporter",
     "onnxscript": "exporter",
     "sklearn": "teacher",
+    "lightgbm": "teacher",
     "rapidfuzz": "teacher",
     "httpx": "service",
     "fastapi": "service",
     "uvicorn": "service",
     "pydantic_settings": "service",
     "orjson": "service",
+    "msgspec": "service",
     "onnxruntime": "service",
     "tokenizers": "service",
     "xxhash": "service",
+    "redis": "service",
+    "crc32c": "service",
+    "faiss": "service",
 }
 
 
@@ -51,10 +77,41 @@ def make_app(only: str | None = None) -> typer.Typer:
     )
     app.callback()(_options)
     points = sorted(entry_points(group=GROUP), key=_place)
-    for point in [p for p in points if p.name == only] or points:
-        commands: typer.Typer = point.load()
-        app.add_typer(commands, name=point.name)
+    chosen = [point for point in points if _first_word(point) == only] or points
+    for name, members in groupby(chosen, key=_first_word):
+        app.add_typer(_commands(tuple(members)), name=name, cls=_SpelledAsOptions)
     return app
+
+
+class _SpelledAsOptions(TyperGroup):
+    """Takes `--word` in the first place for the command `word` where there is one."""
+
+    # The context's type is public in click or in typer, depending on typer's version.
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        first = args[0].removeprefix("--") if args else ""
+        if first in self.commands:
+            args = [first, *args[1:]]
+        return super().parse_args(ctx, args)
+
+
+def _first_word(point: EntryPoint) -> str:
+    return point.name.partition(".")[0]
+
+
+def _commands(points: Sequence[EntryPoint]) -> typer.Typer:
+    """The app of one name with the functions that other folders add to it."""
+    apps = [point for point in points if "." not in point.name]
+    help_text = SHARED.get(_first_word(points[0]))
+    app: typer.Typer = apps[0].load() if apps else typer.Typer(no_args_is_help=True, help=help_text)
+    added = [point for point in points if "." in point.name]
+    if not added:
+        return app
+    merged = copy(app)
+    merged.registered_commands = list(app.registered_commands)
+    for point in added:
+        function: Callable[..., None] = point.load()
+        merged.command(name=point.name.partition(".")[2])(function)
+    return merged
 
 
 def main() -> None:
@@ -81,7 +138,8 @@ def _options(
 
 
 def _place(point: EntryPoint) -> tuple[int, str]:
-    return (ORDER.index(point.name) if point.name in ORDER else len(ORDER), point.name)
+    first = _first_word(point)
+    return (ORDER.index(first) if first in ORDER else len(ORDER), point.name)
 
 
 def _fail(message: str, code: int, *, debug: bool) -> None:

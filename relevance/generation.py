@@ -3,7 +3,9 @@
 A store is a folder:
 
     CURRENT                     JSON {generation, bundle}: the only switch, replaced atomically
-    LOCK                        held by the one writer
+    HISTORY                     one such JSON a line for each switch, appended
+    LOCK                        held by whoever builds or removes generations
+    DELTA_LOCK                  held for the moment of an append or of the switch
     bundles/<bundle id>/        the bundles its generations were made by
     generations/<id>/           immutable once it has this name:
         manifest.json           `GenerationManifest`
@@ -11,12 +13,22 @@ A store is a folder:
         token_counts.u8         uint8 [items]: real tokens; 0 = the item has no text
         truncated.u8            uint8 [items]: 1 where the text was cut to `rows` tokens
         items.arrow             Arrow IPC: item_id and the catalogue's fields, row by row
+        content_hashes.u64      uint64 [items, 2]: xxh3_64 of the text the encoder saw, and of all
+                                fields of the item
+        ids.utf8, id_offsets.u64  the ids' UTF-8 one after the other; uint64 [items + 1] offsets
         id_hashes.u64           xxh3_64 of each item_id, ascending
         id_rows.u32             the row each of those hashes belongs to
+        id_buckets.u32          where the hashes with each leading bits begin (`service.store`)
+        chunks.u64              xxh3_64 of every MiB of the parts above, in the order of `PARTS`
+    deltas/<id>/                changes since, `<first>-<last>.delta` by sequence, append-only
+    quarantine/<id>/            generations found damaged
 
-Writing, mapping and looking up are the service's (`service.store`).
+All numbers are little-endian. Format 1 had neither content hashes, ids, buckets nor chunks, and
+sealed each part by SHA-256; it is still read. Writing, mapping and looking up are the service's
+(`service.store`).
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -27,19 +39,41 @@ from relevance.bundle import FileSeal
 from relevance.errors import BadGeneration
 from relevance.item_text import ItemText
 
-FORMAT: Literal["relevance-generation/1"] = "relevance-generation/1"
+FORMAT_1: Literal["relevance-generation/1"] = "relevance-generation/1"
+FORMAT: Literal["relevance-generation/2"] = "relevance-generation/2"
 MANIFEST = "manifest.json"
 EMBEDDINGS, TOKEN_COUNTS, TRUNCATED = "embeddings.u8", "token_counts.u8", "truncated.u8"
-ITEMS, ID_HASHES, ID_ROWS = "items.arrow", "id_hashes.u64", "id_rows.u32"
-PARTS = (EMBEDDINGS, TOKEN_COUNTS, TRUNCATED, ITEMS, ID_HASHES, ID_ROWS)
+ITEMS, CONTENT_HASHES = "items.arrow", "content_hashes.u64"
+IDS, ID_OFFSETS = "ids.utf8", "id_offsets.u64"
+ID_HASHES, ID_ROWS, ID_BUCKETS = "id_hashes.u64", "id_rows.u32", "id_buckets.u32"
+CHUNKS = "chunks.u64"
+PARTS_1 = (EMBEDDINGS, TOKEN_COUNTS, TRUNCATED, ITEMS, ID_HASHES, ID_ROWS)
+PARTS = (
+    EMBEDDINGS,
+    TOKEN_COUNTS,
+    TRUNCATED,
+    ITEMS,
+    CONTENT_HASHES,
+    IDS,
+    ID_OFFSETS,
+    ID_HASHES,
+    ID_ROWS,
+    ID_BUCKETS,
+)
+CHUNK_BYTES = 1 << 20  # a chunk of chunks.u64; the last one of a part may be shorter
 
 
 class GenerationManifest(BaseModel):
-    """Everything a generation says about itself."""
+    """Everything a generation says about itself.
+
+    `dim` is the bytes of a row: the bundle's dimensions, or fewer where its codec packs them.
+    `sizes` are the bytes of each of `PARTS`. `files` seals by SHA-256: the chunk digests, which
+    in turn seal the parts; in format 1 the parts themselves.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal["relevance-generation/1"] = FORMAT
+    format: Literal["relevance-generation/1", "relevance-generation/2"] = FORMAT
     generation_id: str = Field(pattern=r"^[0-9a-z-]{1,64}$")
     bundle_id: str = Field(pattern=r"^[0-9a-f]{16}$")
     items: int = Field(gt=0)
@@ -47,7 +81,13 @@ class GenerationManifest(BaseModel):
     dim: int = Field(gt=0)
     item_text: ItemText
     created: str
+    sizes: dict[str, int] = {}
     files: dict[str, FileSeal]
+
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of one item's embeddings."""
+        return self.rows * self.dim
 
 
 class Current(BaseModel):
@@ -70,17 +110,45 @@ class StorePaths(NamedTuple):
         return self.root / "CURRENT"
 
     @property
+    def history(self) -> Path:
+        """The switches there were."""
+        return self.root / "HISTORY"
+
+    @property
     def lock(self) -> Path:
         """The writer's lock file."""
         return self.root / "LOCK"
 
+    @property
+    def delta_lock(self) -> Path:
+        """The lock file of appends and of the switch."""
+        return self.root / "DELTA_LOCK"
+
+    @property
+    def generations(self) -> Path:
+        """The folder of all generations."""
+        return self.root / "generations"
+
+    @property
+    def bundles(self) -> Path:
+        """The folder of all bundles."""
+        return self.root / "bundles"
+
+    def deltas(self, generation_id: str) -> Path:
+        """The folder of a generation's changes; absent where there are none."""
+        return self.root / "deltas" / generation_id
+
+    def quarantine(self, generation_id: str) -> Path:
+        """Where a damaged generation is put."""
+        return self.root / "quarantine" / generation_id
+
     def bundle(self, bundle_id: str) -> Path:
         """A bundle's folder."""
-        return self.root / "bundles" / bundle_id
+        return self.bundles / bundle_id
 
     def generation(self, generation_id: str) -> Path:
         """A generation's folder."""
-        return self.root / "generations" / generation_id
+        return self.generations / generation_id
 
 
 def read_current(store: StorePaths) -> Current:
@@ -98,8 +166,24 @@ def read_current(store: StorePaths) -> Current:
 
 
 def switch_current(store: StorePaths, current: Current) -> None:
-    """Make a complete generation the one that answers."""
-    write_text(store.current, current.model_dump_json() + "\n")
+    """Make a complete generation the one that answers, and note that it was."""
+    line = current.model_dump_json() + "\n"
+    write_text(store.current, line)
+    with store.history.open("a", encoding="utf-8") as history:
+        history.write(line)
+
+
+def read_history(store: StorePaths) -> list[Current]:
+    """Every generation that was current, in that order; a line a crash cut short is left out."""
+    try:
+        lines = store.history.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    switches = []
+    for line in lines:
+        with suppress(ValidationError):
+            switches.append(Current.model_validate_json(line))
+    return switches
 
 
 def read_manifest(folder: Path) -> GenerationManifest:

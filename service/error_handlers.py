@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from relevance.errors import RelevanceError
-from service.replies import CLOSE, Refused, error_reply
+from service.replies import Refused, error_reply, refusal_reply
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 def _refused(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, Refused)
-    headers = CLOSE if fault.status == 413 else None
-    return error_reply(fault.status, fault.code, str(fault), param=fault.param, headers=headers)
+    return refusal_reply(fault)
 
 
 def _unavailable(request: Request, fault: Exception) -> Response:

@@ -3,20 +3,35 @@
 The alignment adds up to the very logit `/score` turns into its score.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float64, Int64, UInt8
 
 from relevance.chain_of_thought import render
-from relevance.domain import Item, Judgement, Label
+from relevance.domain import Item, Label
+from relevance.item_rows import RowCodec, row_members
 from relevance.late_interaction import ITEM_ZERO_POINT, sigmoid, token_contributions
-from service.query import EncodedQuery, encode_query
+from service.explanations import Explanations, Reasons
+from service.job import Job
+from service.query import encode_query
+from service.query_cache import EncodedQuery
 from service.replies import Refused
-from service.schemas import ExplainRequest
-from service.score import provenance
-from service.serving import Serving
-from service.teacher_door import ask
+from service.requests import check_generation
+from service.store.found import find, stored_items
+from service.wire import (
+    Contribution,
+    ExplainReply,
+    ExplainRequest,
+    Finding,
+    Span,
+    Status,
+    TeacherOpinion,
+    TokenSpan,
+)
+from service.work import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,143 +44,189 @@ class Candidate:
     position: int
     token_count: int
     truncated: bool
-    status: str
+    status: Status
 
     @property
-    def real_rows(self) -> UInt8[np.ndarray, "tokens dim"]:
+    def real_rows(self) -> UInt8[np.ndarray, "real_rows dim"]:
         """The rows of real tokens; the others only repeat the first."""
         return self.arena[self.position][: self.token_count]
 
 
-def explain_reply(serving: Serving, request: ExplainRequest) -> dict[str, object]:
-    """The reply to an `/explain` request; raises `Refused`."""
-    query = encode_query(serving, request.query)
-    candidate = _candidate(serving, request)
-    judgement = ask(serving.explainer, query.text, candidate.item)
-    return {
-        "id": candidate.item.item_id,
-        "query": query.text,
-        "item_text": candidate.text,
-        "status": candidate.status,
-        "truncated": candidate.truncated,
-        "query_truncated": query.truncated,
-        **align(serving, query, candidate),
-        **_reasons(judgement),
-        "teacher": _opinion(serving, judgement),
-        **provenance(serving),
-    }
+class Alignment(TypedDict):
+    """The student's part of an `ExplainReply`."""
+
+    score: float | None
+    label: Label | None
+    logit: float | None
+    bias: float
+    contributions: list[Contribution]
 
 
-def align(serving: Serving, query: EncodedQuery, candidate: Candidate) -> dict[str, object]:
-    """Score, logit, bias and each query token's share; only the bias without item tokens."""
-    bias = serving.bundle.logit_bias
-    if not candidate.token_count:
-        return {"score": None, "label": None, "logit": None, "bias": bias, "contributions": []}
-    scored = serving.scorer.score(
-        query.tokens, candidate.arena, np.array([candidate.position], np.int64)
+def explain_reply(job: Job, request: ExplainRequest, explanations: Explanations) -> ExplainReply:
+    """The reply to `POST /explain`; raises `Refused`."""
+    check_generation(job, request.generation)
+    query = encode_query(job, request.query)
+    candidate = _candidate(job, request)
+    with job.work.timed(Stage.SCORE):
+        alignment = align(job, query, candidate)
+    with job.work.timed(Stage.EXPLAIN):
+        reasons = explanations.ask(query.text, candidate.item, job.deadline)
+    job.work.statuses[candidate.status] += 1
+    job.work.teacher = reasons.state
+    thought = None if reasons.judgement is None else reasons.judgement.chain_of_thought
+    return ExplainReply(
+        id=candidate.item.item_id,
+        query=query.text,
+        item_text=candidate.text,
+        status=candidate.status,
+        truncated=candidate.truncated,
+        query_truncated=query.truncated,
+        aspects=_findings(reasons),
+        spans=_spans(reasons),
+        chain_of_thought=None if thought is None else render(thought),
+        teacher=_opinion(reasons),
+        **alignment,
+        **job.origin,
     )
+
+
+def align(job: Job, query: EncodedQuery, candidate: Candidate) -> Alignment:
+    """Score, logit, bias and each query token's share; only the bias without item tokens."""
+    bundle = job.snapshot.bundle
+    if not candidate.token_count:
+        return Alignment(
+            score=None, label=None, logit=None, bias=bundle.logit_bias, contributions=[]
+        )
+    at = np.array([candidate.position], np.int64)
+    scored = job.snapshot.scorer.score(query.tokens, candidate.arena, at)
     score = float(scored.probabilities[0])
-    contributions = token_contributions(
+    shares = token_contributions(
         scored.maxima,
         query.tokens.scales,
-        item_scale=serving.bundle.item_scale,
-        weight=serving.bundle.logit_weight,
+        item_scale=bundle.item_scale,
+        weight=bundle.logit_weight,
     )[0]
-    return {
-        "score": score,
-        "label": Label.GOOD if score >= serving.bundle.threshold else Label.BAD,
-        "logit": float(scored.logits[0]),
-        "bias": bias,
-        "contributions": _contributions(serving, query, candidate, contributions),
-    }
+    return Alignment(
+        score=score,
+        label=Label.GOOD if score >= bundle.threshold else Label.BAD,
+        logit=float(scored.logits[0]),
+        bias=bundle.logit_bias,
+        contributions=_contributions(job, query, candidate, shares),
+    )
 
 
-def best_item_tokens(
-    query: EncodedQuery, rows: UInt8[np.ndarray, "tokens dim"]
+def best_item_rows(
+    query: EncodedQuery, rows: UInt8[np.ndarray, "real_rows dim"]
 ) -> Int64[np.ndarray, " query_tokens"]:
-    """For each query token the real item token it meets best; the first of equals."""
+    """For each query token the real row it meets best; the first of equals."""
     centred = rows.astype(np.int32) - ITEM_ZERO_POINT
     return (centred @ query.tokens.steps.T.astype(np.int32)).argmax(axis=0)
 
 
-def _candidate(serving: Serving, request: ExplainRequest) -> Candidate:
-    if request.item is None:
-        return _cached(serving, request.item_id or "")
-    item = request.item.to_item()
-    text = serving.codec.text(item)
-    encoded = serving.codec.encode([text])
-    count = int(encoded.token_counts[0])
-    status = "encoded" if count else "no_text"
-    truncated = bool(encoded.truncated[0])
-    return Candidate(item, text, encoded.embeddings, 0, count, truncated, status)
+def row_offsets(job: Job, text: str) -> Sequence[tuple[int, int]]:
+    """Where in the item's text each real row lies; a pooled row at the first of its tokens."""
+    bundle, encoder = job.snapshot.bundle, job.snapshot.encoder
+    if bundle.codec == RowCodec():
+        return encoder.tokenise(text, limit=bundle.max_item_tokens).offsets
+    tokens = encoder.encode(text, limit=bundle.max_item_tokens)
+    pieces = [text[start:end] for start, end in tokens.offsets]
+    members = row_members(tokens.vectors, pieces, codec=bundle.codec)
+    return [tokens.offsets[group[0]] for group in members]
 
 
-def _cached(serving: Serving, item_id: str) -> Candidate:
-    items = serving.items
-    row = int(items.rows_of([item_id])[0])
-    if row < 0:
-        message = f"item_id: the generation knows no item `{item_id}`"
+def _candidate(job: Job, request: ExplainRequest) -> Candidate:
+    if request.item is not None:
+        return _encoded(job, request.item.to_item())
+    item_id = request.item_id or ""
+    with job.work.timed(Stage.FETCH):
+        found = find(job.snapshot.items, [item_id])
+        item = stored_items(job.snapshot.items, [item_id])[0]
+    job.work.degraded += found.degraded
+    if item is None:
+        message = f"item_id: the generation knows no item `{item_id:.80}`"
         raise Refused(404, "item_not_found", message, param="item_id")
-    item = items.item(row)
-    count = int(items.token_counts[row])
+    if not found.is_known[0]:
+        return _encoded(job, item)
+    count = int(found.token_counts[0])
     return Candidate(
         item=item,
-        text=serving.codec.text(item),
-        arena=items.arena,
-        position=row,
+        text=job.snapshot.codec.text(item),
+        arena=found.arenas[found.arena[0]],
+        position=int(found.row[0]),
         token_count=count,
-        truncated=bool(items.truncated[row]),
-        status="ok" if count else "no_text",
+        truncated=bool(found.truncated[0]),
+        status=Status.OK if count else Status.NO_TEXT,
+    )
+
+
+def _encoded(job: Job, item: Item) -> Candidate:
+    text = job.snapshot.codec.text(item)
+    with job.work.timed(Stage.ENCODE_ITEMS):
+        encoded = job.snapshot.codec.encode([text])
+    count = int(encoded.token_counts[0])
+    return Candidate(
+        item=item,
+        text=text,
+        arena=encoded.embeddings,
+        position=0,
+        token_count=count,
+        truncated=bool(encoded.truncated[0]),
+        status=Status.ENCODED if count else Status.NO_TEXT,
     )
 
 
 def _contributions(
-    serving: Serving,
+    job: Job,
     query: EncodedQuery,
     candidate: Candidate,
-    contributions: np.ndarray,
-) -> list[dict[str, object]]:
-    limit = serving.bundle.max_item_tokens
-    offered = serving.encoder.tokenise(candidate.text, limit=limit).offsets
-    best = best_item_tokens(query, candidate.real_rows).tolist()
-    cosines = contributions * len(contributions) / serving.bundle.logit_weight
+    shares: Float64[np.ndarray, " query_tokens"],
+) -> list[Contribution]:
+    bundle = job.snapshot.bundle
+    offered = row_offsets(job, candidate.text)
+    best = best_item_rows(query, candidate.real_rows).tolist()
+    cosines = shares * len(shares) / bundle.logit_weight
     return [
-        {
-            **_span(query.text, offsets),
-            "contribution": contribution,
-            "cosine": cosine,
-            "best": _span(candidate.text, offered[token]),
-        }
-        for offsets, contribution, cosine, token in zip(
-            query.offsets, contributions.tolist(), cosines.tolist(), best, strict=True
+        Contribution(
+            token=query.text[start:end],
+            start=start,
+            end=end,
+            contribution=share,
+            cosine=cosine,
+            best=_token_span(candidate.text, offered[token]),
+        )
+        for (start, end), share, cosine, token in zip(
+            query.offsets, shares.tolist(), cosines.tolist(), best, strict=True
         )
     ]
 
 
-def _span(text: str, offsets: tuple[int, int]) -> dict[str, object]:
+def _token_span(text: str, offsets: tuple[int, int]) -> TokenSpan:
     start, end = offsets
-    return {"token": text[start:end], "start": start, "end": end}
+    return TokenSpan(text[start:end], start, end)
 
 
-def _reasons(judgement: Judgement | None) -> dict[str, object]:
-    thought = None if judgement is None else judgement.chain_of_thought
-    return {
-        "aspects": [] if thought is None else [asdict(finding) for finding in thought.findings],
-        "spans": [] if judgement is None else [asdict(span) for span in judgement.spans],
-        "chain_of_thought": None if thought is None else render(thought),
-    }
+def _findings(reasons: Reasons) -> list[Finding]:
+    thought = None if reasons.judgement is None else reasons.judgement.chain_of_thought
+    found = () if thought is None else thought.findings
+    return [Finding(f.aspect, f.asked, f.offered, f.verdict) for f in found]
 
 
-def _opinion(serving: Serving, judgement: Judgement | None) -> dict[str, object]:
-    if judgement is None or serving.explainer is None:
-        return dict.fromkeys(("judge", "score", "label", "fingerprint")) | {"state": "unavailable"}
+def _spans(reasons: Reasons) -> list[Span]:
+    spans = () if reasons.judgement is None else reasons.judgement.spans
+    return [Span(s.side, s.start, s.end, s.relevance, s.aspect) for s in spans]
+
+
+def _opinion(reasons: Reasons) -> TeacherOpinion:
+    judgement = reasons.judgement
+    if judgement is None:
+        return TeacherOpinion(reasons.state)
     score = float(sigmoid(np.array(judgement.log_odds)))
     thought = judgement.chain_of_thought
-    label = Label.GOOD if score >= serving.explainer.threshold else Label.BAD
-    return {
-        "state": "ok",
-        "judge": judgement.judge,
-        "score": score,
-        "label": label if thought is None else thought.label,
-        "fingerprint": judgement.fingerprint,
-    }
+    label = Label.GOOD if score >= reasons.threshold else Label.BAD
+    return TeacherOpinion(
+        state=reasons.state,
+        judge=judgement.judge,
+        score=score,
+        label=label if thought is None else thought.label,
+        fingerprint=judgement.fingerprint,
+    )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:  # importing this module must stay cheap: every `ellm --help` does it
-    from service.schemas import ExplainReply
+    from service.wire import ExplainReply
 
 app = typer.Typer(help="Ask a running service why a pair scores as it does.")
 
@@ -42,6 +42,7 @@ def readable(reply: "ExplainReply") -> list[str]:
 def _teacher_lines(reply: "ExplainReply") -> list[str]:
     teacher = reply.teacher
     if teacher.score is None:
-        return ["teacher  unavailable"]
+        return [f"teacher  {teacher.state}"]
     thought = (reply.chain_of_thought or "").splitlines()
-    return [f"teacher  {teacher.judge}: {teacher.score:.3f} {teacher.label}", *thought]
+    lines = [f"teacher  {teacher.judge}: {teacher.score:.3f} {teacher.label}", *thought]
+    return lines if teacher.state == "ok" else [f"first teacher  {teacher.state}", *lines]

@@ -1,20 +1,27 @@
-"""Fakes of the service's doors, for tests here and elsewhere: an encoder, a store, a teacher.
+"""Fakes of the service's doors, for tests here and elsewhere: an encoder, a store, a teacher,
+and a service that stands still.
 
 They are deterministic and need no files.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import xxhash
+from anyio import CapacityLimiter
 from jaxtyping import Int64, UInt8
 
 from relevance.domain import AspectFinding, Item, Judgement, Target, Verdict, conclude
 from relevance.text import normalise
 from service.encoder import TokenEmbeddings, TokenOffsets
+from service.explanations import Explanations
 from service.item_codec import ItemCodec
+from service.limits import Limits
+from service.missing_texts import MissingTexts
+from service.snapshot import Snapshot
+from service.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +53,8 @@ class WordEncoder:
 class ItemsInMemory:
     """An `ItemStore` of a few items."""
 
-    items: tuple[Item, ...]
-    arena: UInt8[np.ndarray, "items rows dim"]
+    items: tuple[Item, ...] = field(repr=False)
+    arena: UInt8[np.ndarray, "items rows dim"] = field(repr=False)
     token_counts: UInt8[np.ndarray, " items"]
     truncated: UInt8[np.ndarray, " items"]
     generation_id: str = "in-memory"
@@ -79,6 +86,7 @@ class WordJudge:
     """An `Explainer`: the item's title says the query's first word, or the pair mismatches."""
 
     threshold: float = 0.5
+    fingerprint: str = "word/1"
 
     def judge(self, query: str, item: Item) -> Judgement:
         """Good with log-odds 2, Bad with −2."""
@@ -93,6 +101,42 @@ class WordJudge:
             item_id=item.item_id,
             target=Target.DIRECT,
             log_odds=2.0 if is_said else -2.0,
-            fingerprint="word/1",
+            fingerprint=self.fingerprint,
             chain_of_thought=conclude((finding,), score=score, threshold=self.threshold),
         )
+
+
+@dataclass(slots=True)
+class TickingClock:
+    """A clock on which every look takes one second."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        """The time, one second later than at the last look."""
+        self.now += 1.0
+        return self.now
+
+
+@dataclass(frozen=True, slots=True)
+class WorkInMemory:
+    """A `Telemetry` that keeps what it is told."""
+
+    told: list[tuple[str, Work]] = field(default_factory=list)
+
+    def record(self, route: str, work: Work) -> None:
+        """Keep it."""
+        self.told.append((route, work))
+
+
+@dataclass(slots=True)
+class StandingService:
+    """What the answering routes need, without a life cycle: `snapshot` changes when told to."""
+
+    snapshot: Snapshot
+    limits: Limits = Limits()
+    missing: MissingTexts = MissingTexts()
+    explanations: Explanations = field(default_factory=lambda: Explanations([]))
+    telemetry: WorkInMemory = field(default_factory=WorkInMemory)
+    scoring: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
+    explaining: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))

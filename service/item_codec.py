@@ -3,7 +3,7 @@
 Refresh and inline scoring both come here, so an item scores the same cached or sent along.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,19 +11,23 @@ from jaxtyping import Bool, UInt8
 
 from relevance.bundle import BundleManifest
 from relevance.domain import Item
+from relevance.item_rows import item_rows
 from relevance.item_text import item_text
-from relevance.late_interaction import ITEM_ZERO_POINT, quantise_item
-from service.encoder import TokenEncoder
+from relevance.late_interaction import ITEM_ZERO_POINT
+from relevance.text import normalise
+from service.encoder import TokenEmbeddings, TokenEncoder
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedItems:
     """Some items as the arena holds them.
 
-    An item without a token has `token_counts` 0 and rows of the zero point; it has no score.
+    `token_counts` counts the rows that stand for tokens: as many as tokens, unless the bundle's
+    codec skips or pools some. An item without a token has none, and rows of the zero point; it has
+    no score.
     """
 
-    embeddings: UInt8[np.ndarray, "items rows dim"]
+    embeddings: UInt8[np.ndarray, "items rows row_bytes"]
     token_counts: UInt8[np.ndarray, " items"]
     truncated: Bool[np.ndarray, " items"]
 
@@ -42,18 +46,35 @@ class ItemCodec:
         """What the encoder reads of `item`."""
         return item_text(item, self._manifest.item_text)
 
-    def encode(self, texts: Sequence[str]) -> EncodedItems:
-        """The items with these texts, each encoded alone."""
-        rows = self._manifest.max_item_tokens
-        shape = (len(texts), rows, self._manifest.dim)
-        embeddings = np.full(shape, ITEM_ZERO_POINT, np.uint8)
-        token_counts = np.zeros(len(texts), np.uint8)
-        truncated = np.zeros(len(texts), np.bool_)
-        for at, text in enumerate(texts):
-            tokens = self._encoder.encode(text, limit=rows)
-            token_counts[at], truncated[at] = len(tokens.vectors), tokens.truncated
-            if len(tokens.vectors):
-                embeddings[at] = quantise_item(
-                    tokens.vectors, scale=self._manifest.item_scale, rows=rows
-                )
-        return EncodedItems(embeddings, token_counts, truncated)
+    def encode(self, texts: Iterable[str]) -> EncodedItems:
+        """The items with these texts, each encoded alone; as many as `texts` gives."""
+        manifest = self._manifest
+        embeddings, row_counts, truncated = [], [], []
+        for text in texts:
+            tokens = self._encoder.encode(text, limit=manifest.max_item_tokens)
+            values, row_count = self._rows(normalise(text), tokens)
+            embeddings.append(values)
+            row_counts.append(row_count)
+            truncated.append(tokens.truncated)
+        shape = (-1, manifest.rows, manifest.row_bytes)
+        return EncodedItems(
+            np.array(embeddings, np.uint8).reshape(shape),
+            np.array(row_counts, np.uint8),
+            np.array(truncated, np.bool_),
+        )
+
+    def _rows(
+        self, text: str, tokens: TokenEmbeddings
+    ) -> tuple[UInt8[np.ndarray, "rows row_bytes"], int]:
+        """One item's rows and how many of them stand for tokens."""
+        manifest = self._manifest
+        if not len(tokens.vectors):
+            return np.full((manifest.rows, manifest.row_bytes), ITEM_ZERO_POINT, np.uint8), 0
+        rows = item_rows(
+            tokens.vectors,
+            [text[start:end] for start, end in tokens.offsets],
+            codec=manifest.codec,
+            scale=manifest.item_scale,
+            rows=manifest.rows,
+        )
+        return rows.values, len(rows.members)

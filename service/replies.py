@@ -15,17 +15,36 @@ from relevance.errors import BadInput
 
 JSON = "application/json"
 CLOSE = {"connection": "close"}  # with 413: the rest of the body is not read
-TYPE_OF_STATUS = {404: "not_found_error", 413: "request_too_large", 503: "unavailable_error"}
+TYPE_OF_STATUS = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "overloaded_error",
+    503: "unavailable_error",
+    504: "timeout_error",
+}
 
 
 class Refused(BadInput):
     """A request that cannot be answered, with what the client is told about it."""
 
-    def __init__(self, status: int, code: str, message: str, *, param: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.param = param
+        self.headers = headers
 
 
 def json_reply(content: Any, *, status: int = 200) -> Response:
@@ -42,9 +61,21 @@ def error_reply(
     headers: dict[str, str] | None = None,
 ) -> Response:
     """The error envelope."""
-    kind = TYPE_OF_STATUS.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    error = {"message": message, "type": kind, "code": code, "param": param}
+    error = {"message": message, "type": kind_of(status), "code": code, "param": param}
     return Response(orjson.dumps({"error": error}), status, headers, JSON)
+
+
+def kind_of(status: int) -> str:
+    """The `type` of an error with this status."""
+    return TYPE_OF_STATUS.get(status, "server_error" if status >= 500 else "invalid_request_error")
+
+
+def refusal_reply(refused: Refused) -> Response:
+    """A refusal as the client gets it."""
+    headers = {**(refused.headers or {}), **(CLOSE if refused.status == 413 else {})}
+    return error_reply(
+        refused.status, refused.code, str(refused), param=refused.param, headers=headers or None
+    )
 
 
 def refusal_of(fault: ValidationError) -> Refused:

@@ -1,4 +1,4 @@
-"""Refuses an environment where two distributions own the module `onnxruntime`.
+"""Refuses an environment where two distributions own the module `onnxruntime`, or `faiss`.
 
 pip installs both without a word, and which one answers depends on their order.
 """
@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from relevance.errors import Unavailable
 
-RIVALS = ("onnxruntime", "onnxruntime-gpu")
+RIVALS = (("onnxruntime", "onnxruntime-gpu"), ("faiss-cpu", "faiss-gpu"))
 
 
 def is_installed(distribution: str) -> bool:
@@ -22,10 +22,11 @@ def is_installed(distribution: str) -> bool:
 
 def check_runtimes(installed: Callable[[str], bool] = is_installed) -> None:
     """Raise `Unavailable` with the repair command where both runtimes are installed."""
-    if all(installed(distribution) for distribution in RIVALS):
-        names = " ".join(RIVALS)
-        raise Unavailable(
-            f"expected one of {names}, got both: they overwrite each other's files\n"
-            f"hint: pip uninstall -y {names} && pip install 'ellm-mkd[service]'"
-            "   (or [service-gpu])"
-        )
+    for rivals in RIVALS:
+        if all(installed(distribution) for distribution in rivals):
+            names = " ".join(rivals)
+            raise Unavailable(
+                f"expected one of {names}, got both: they overwrite each other's files\n"
+                f"hint: pip uninstall -y {names} && pip install 'ellm-mkd[service]'"
+                "   (or [service-gpu])"
+            )

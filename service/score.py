@@ -1,119 +1,201 @@
-"""Scoring one query against cached and inline candidates: the hot path, in arrays until the end.
+"""Ranking one query's candidates: the hot path, in arrays from the ids to the order.
 
-Plain dicts leave here; `routes/score.py` puts them on the wire.
+Encoding the ranking is `ranking_wire.py`'s, reading requests `requests.py`'s.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64, UInt8
 
-from relevance.domain import Label
-from service.query import EncodedQuery, encode_query
+from relevance.domain import Item
+from service.item_codec import EncodedItems
+from service.job import Job
+from service.query import encode_query
+from service.query_cache import EncodedQuery
 from service.replies import Refused
-from service.schemas import InlineItem, ScoreRequest
-from service.serving import Serving
+from service.scorer import CHUNK
+from service.store.found import Found, find
+from service.wire import Candidates, OnMissing, Status
+from service.work import Stage
+
+STATUSES = tuple(Status)
+OK, ENCODED, MISSING, NO_TEXT, DEADLINE = (STATUSES.index(status) for status in Status)
+ENCODE_BUDGET = "encode_budget"  # the `degraded` reason
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredCandidates:
-    """Candidates in the order they came; NaN where there is no score."""
+class Scored:
+    """Candidates in the order they came: NaN without a score; `statuses` count in `STATUSES`."""
 
     scores: Float64[np.ndarray, " candidates"]
+    statuses: UInt8[np.ndarray, " candidates"]
     truncated: Bool[np.ndarray, " candidates"]
-    statuses: list[str]
 
 
-def score_reply(serving: Serving, request: ScoreRequest) -> dict[str, object]:
-    """The reply to a `/score` request; raises `Refused`."""
-    _check_candidates(serving, len(request.item_ids), len(request.items))
-    query = encode_query(serving, request.query)
-    cached = score_cached(serving, query, request.item_ids)
-    inline = score_inline(serving, query, request.items)
-    ids = request.item_ids + [item.id for item in request.items]
-    return {
-        "results": _rows(ids, cached, inline, serving.bundle.threshold, request.top_n),
-        "query_truncated": query.truncated,
-        **provenance(serving),
-    }
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A query's scored candidates and `order`, their indexes from the best to the last shown."""
+
+    ids: Sequence[str]
+    scored: Scored
+    order: Int64[np.ndarray, " shown"]
+    threshold: float
+    query_truncated: bool
 
 
-def provenance(serving: Serving) -> dict[str, object]:
-    """What every answer says about where it comes from."""
-    return {
-        "bundle": serving.bundle.bundle_id,
-        "generation": serving.items.generation_id,
-        "sequence": serving.items.sequence,
-        "degraded": serving.degraded,
-    }
+def rank(job: Job, asked: Candidates, *, on_missing: OnMissing = OnMissing.ENCODE) -> Ranking:
+    """Score and order one query's candidates; raises `Refused`."""
+    _check_candidates(job, asked)
+    query = encode_query(job, asked.query)
+    scored = score_cached(job, query, asked.item_ids, on_missing=on_missing, room=_room(job, asked))
+    if asked.items:
+        inline = score_items(job, query, [item.to_item() for item in asked.items])
+        scored = _joined(scored, inline)
+    _count(job, scored)
+    return Ranking(
+        ids=[*asked.item_ids, *(item.id for item in asked.items)],
+        scored=scored,
+        order=best_first(scored.scores, asked.top_n),
+        threshold=job.snapshot.bundle.threshold,
+        query_truncated=query.truncated,
+    )
+
+
+def best_first(
+    scores: Float64[np.ndarray, " candidates"], top_n: int | None = None
+) -> Int64[np.ndarray, " shown"]:
+    """Indexes from the best score to the worst; equal ones keep their order, NaN comes last."""
+    return np.argsort(-scores, kind="stable")[:top_n]
 
 
 def score_cached(
-    serving: Serving, query: EncodedQuery, item_ids: Sequence[str]
-) -> ScoredCandidates:
-    """Score items of the store by id."""
-    items = serving.items
-    rows = items.rows_of(item_ids)
-    known = rows >= 0
-    has_text = known & (items.token_counts[rows] > 0)
-    scores = np.full(len(rows), np.nan)
-    scores[has_text] = serving.scorer.score(query.tokens, items.arena, rows[has_text]).probabilities
-    statuses = np.where(has_text, "ok", np.where(known, "no_text", "missing"))
-    truncated = known & (items.truncated[rows] > 0)
-    return ScoredCandidates(scores, truncated, statuses.tolist())
+    job: Job,
+    query: EncodedQuery,
+    item_ids: Sequence[str],
+    *,
+    on_missing: OnMissing = OnMissing.ENCODE,
+    room: int = 0,
+) -> Scored:
+    """Score items of the store by id; up to `room` without rows are encoded from stored texts."""
+    with job.work.timed(Stage.FETCH):
+        found = find(job.snapshot.items, item_ids)
+    job.work.degraded += found.degraded
+    if on_missing is OnMissing.ERROR:
+        _refuse_missing(item_ids, found)
+    scored = score_found(job, query, found)
+    if on_missing is OnMissing.ENCODE and not found.is_known.all():
+        _score_stored(job, query, item_ids, scored, room=room)
+    return scored
 
 
-def score_inline(
-    serving: Serving, query: EncodedQuery, inline: Sequence[InlineItem]
-) -> ScoredCandidates:
-    """Encode and score items that were sent along."""
-    codec = serving.codec
-    encoded = codec.encode([codec.text(item.to_item()) for item in inline])
-    has_text = encoded.token_counts > 0
-    scores = np.full(len(inline), np.nan)
-    scores[has_text] = serving.scorer.score(
-        query.tokens, encoded.embeddings, np.flatnonzero(has_text)
-    ).probabilities
-    statuses = np.where(has_text, "encoded", "no_text")
-    return ScoredCandidates(scores, encoded.truncated, statuses.tolist())
+def score_found(job: Job, query: EncodedQuery, found: Found) -> Scored:
+    """Score what a look-up found, chunk by chunk until the deadline."""
+    has_rows = found.token_counts > 0
+    without_rows = np.where(found.is_known, NO_TEXT, MISSING)
+    statuses = np.where(has_rows, DEADLINE, without_rows).astype(np.uint8)
+    scored = Scored(np.full(len(found), np.nan), statuses, found.truncated.copy())
+    with job.work.timed(Stage.SCORE):
+        for number, arena in enumerate(found.arenas):
+            places = np.flatnonzero(has_rows & (found.arena == number))
+            for start in range(0, len(places), CHUNK):
+                if job.deadline.has_passed():
+                    return scored
+                chunk = places[start : start + CHUNK]
+                scores = job.snapshot.scorer.score(query.tokens, arena, found.row[chunk])
+                scored.scores[chunk] = scores.probabilities
+                scored.statuses[chunk] = OK
+    return scored
 
 
-def _check_candidates(serving: Serving, cached: int, inline: int) -> None:
-    candidates, most = cached + inline, serving.settings.max_candidates
-    most_inline = serving.settings.max_inline_items
+def score_items(job: Job, query: EncodedQuery, items: Sequence[Item]) -> Scored:
+    """Encode and score items by their texts, each distinct text once, until the deadline."""
+    texts = [job.snapshot.codec.text(item) for item in items]
+    place = {text: at for at, text in enumerate(dict.fromkeys(texts))}
+    distinct = list(place)
+    scored = _score_encoded(job, query, _encode_until_deadline(job, distinct), of=len(distinct))
+    of_item = np.array([place[text] for text in texts], np.int64)
+    return Scored(*(array[of_item] for array in _arrays(scored)))
+
+
+def _score_stored(
+    job: Job, query: EncodedQuery, item_ids: Sequence[str], scored: Scored, *, room: int
+) -> None:
+    """Fill in candidates without rows whose text the store knows; encoded items are kept."""
+    missing = np.flatnonzero(scored.statuses == MISSING).tolist()
+    absent = list(dict.fromkeys(item_ids[at] for at in missing))
+    known = job.missing.stored(job.snapshot.items, absent)
+    items = known[: job.missing.granted(min(len(known), room))]
+    if len(items) < len(known):
+        job.work.degraded += (ENCODE_BUDGET,)
+    texts = [job.snapshot.codec.text(item) for item in items]
+    encoded = _encode_until_deadline(job, texts)
+    done = len(encoded)
+    job.missing.keep(items[:done], texts[:done], encoded)
+    found = _score_encoded(job, query, encoded, of=len(items))
+    place = {item.item_id: at for at, item in enumerate(items)}
+    filled = [at for at in missing if item_ids[at] in place]
+    source = [place[item_ids[at]] for at in filled]
+    for into, array in zip(_arrays(scored), _arrays(found), strict=True):
+        into[filled] = array[source]
+
+
+def _encode_until_deadline(job: Job, texts: Sequence[str]) -> EncodedItems:
+    """The first texts, as many as there is time for."""
+    with job.work.timed(Stage.ENCODE_ITEMS):
+        return job.snapshot.codec.encode(takewhile(lambda _: not job.deadline.has_passed(), texts))
+
+
+def _score_encoded(job: Job, query: EncodedQuery, encoded: EncodedItems, *, of: int) -> Scored:
+    """Score the encoded ones of so many items; there was no time for the others."""
+    done, has_rows = len(encoded), encoded.token_counts > 0
+    scores, statuses = np.full(of, np.nan), np.full(of, DEADLINE, np.uint8)
+    truncated = np.zeros(of, np.bool_)
+    statuses[:done], truncated[:done] = np.where(has_rows, ENCODED, NO_TEXT), encoded.truncated
+    with job.work.timed(Stage.SCORE):
+        at = np.flatnonzero(has_rows)
+        scores[at] = job.snapshot.scorer.score(query.tokens, encoded.embeddings, at).probabilities
+    return Scored(scores, statuses, truncated)
+
+
+def _joined(first: Scored, second: Scored) -> Scored:
+    return Scored(*map(np.concatenate, zip(_arrays(first), _arrays(second), strict=True)))
+
+
+def _arrays(scored: Scored) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return scored.scores, scored.statuses, scored.truncated
+
+
+def _refuse_missing(item_ids: Sequence[str], found: Found) -> None:
+    unknown = np.flatnonzero(~found.is_known)
+    if len(unknown):
+        at = int(unknown[0])
+        message = f"item_ids: the generation knows no item `{item_ids[at]:.80}`"
+        raise Refused(404, "item_not_found", message, param=f"item_ids.{at}")
+
+
+def _check_candidates(job: Job, asked: Candidates) -> None:
+    inline = len(asked.items)
+    candidates = len(asked.item_ids) + inline
+    most, most_inline = job.limits.max_candidates, job.limits.max_inline_items
     if not candidates:
         message = "expected at least one candidate in `item_ids` or `items`, got none"
         raise Refused(422, "no_candidates", message, param="item_ids")
     if candidates > most:
         message = f"expected at most {most} candidates, got {candidates}"
         raise Refused(422, "too_many_candidates", message, param="item_ids")
-    if inline > most_inline:  # each costs an encoder run: milliseconds, not microseconds
+    if inline > most_inline:
         message = f"expected at most {most_inline} items sent along, got {inline}"
         raise Refused(422, "too_many_items", message, param="items")
 
 
-def _rows(
-    ids: list[str],
-    cached: ScoredCandidates,
-    inline: ScoredCandidates,
-    threshold: float,
-    top_n: int | None,
-) -> list[dict[str, object]]:
-    scores = np.concatenate([cached.scores, inline.scores])
-    order = np.argsort(-scores, kind="stable")[:top_n].tolist()  # NaN sorts last
-    shown = scores.tolist()
-    labels = np.where(scores >= threshold, Label.GOOD.value, Label.BAD.value).tolist()
-    statuses = cached.statuses + inline.statuses
-    truncated = np.concatenate([cached.truncated, inline.truncated]).tolist()
-    return [
-        {
-            "id": ids[at],
-            "index": at,
-            "score": score if (score := shown[at]) == score else None,  # NaN differs from itself
-            "label": labels[at] if score == score else None,
-            "status": statuses[at],
-            "truncated": truncated[at],
-        }
-        for at in order
-    ]
+def _room(job: Job, asked: Candidates) -> int:
+    return job.limits.max_inline_items - len(asked.items)
+
+
+def _count(job: Job, scored: Scored) -> None:
+    counts = np.bincount(scored.statuses, minlength=len(STATUSES)).tolist()
+    job.work.statuses.update({s: n for s, n in zip(STATUSES, counts, strict=True) if n})
+    job.work.scores.append(scored.scores[~np.isnan(scored.scores)])

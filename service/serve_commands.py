@@ -1,49 +1,58 @@
-"""`ellm serve`: check everything that can be checked, then hand over to uvicorn."""
+"""`ellm serve`: check everything that can be checked, then hand over to uvicorn.
 
-from pathlib import Path
+Every setting is an option here by itself; `service.settings` has them.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from relevance.errors import Unavailable
 
-app = typer.Typer(help="Serve /score and /explain over HTTP.")
+if TYPE_CHECKING:  # importing this module must stay cheap: every `ellm --help` does it
+    from service.run_folder import RunFolder
+    from service.settings import Settings
+
+KEEP_ALIVE = 75  # seconds an idle connection stays: longer than balancers keep theirs
+APP = "service.app:create_app"
 
 
-@app.callback(invoke_without_command=True)
-def serve_command(
-    store: Path | None = typer.Option(None, help="Folder `ellm refresh` published into."),
-    teacher: Path | None = typer.Option(None, help="Folder of the catalogue teacher."),
-    host: str | None = typer.Option(None, help="Address to listen on (127.0.0.1)."),
-    port: int | None = typer.Option(None, help="Port to listen on (8080)."),
-    workers: int | None = typer.Option(None, help="Server processes (1)."),
-) -> None:
-    """Serve /score and /explain over HTTP; every option is also a variable, say ELLM_STORE."""
+def serve(config: str | None, print_config: bool, **flags: str | None) -> None:
+    """Serve /score and /explain over HTTP.
+
+    Every option is also a variable, say ELLM_STORE, and a key of the file --config names; an option
+    wins over a variable, a variable over the file.
+    """
     import os
 
-    import uvicorn
+    from service.settings import FILE_VARIABLE, read_settings, shown, variable
 
-    from service.serving import open_serving
-    from service.settings import read_settings, variable
-
-    options = {"store": store, "teacher": teacher, "host": host, "port": port, "workers": workers}
-    given = {variable(name): str(value) for name, value in options.items() if value is not None}
-    os.environ.update(given)  # server processes read their settings from there
-    settings = read_settings()
+    if config is not None:
+        os.environ[FILE_VARIABLE] = config
+    given = {name: value for name, value in flags.items() if value is not None}
+    settings = read_settings(flags=given)
+    if print_config:
+        typer.echo(shown(settings), nl=False)
+        return
+    for name, value in given.items():
+        os.environ[variable(name)] = value  # server processes read their settings from there
     check_port_is_free(settings.host, settings.port)
-    with open_serving(settings) as serving:  # a fault shows as one line, not as uvicorn's traceback
-        items, generation = len(serving.items.token_counts), serving.items.generation_id
-    typer.echo(f"serving {items:,} items of generation {generation}", err=True)
-    del serving  # its maps and graphs: the server processes open their own
-    uvicorn.run(
-        "service.app:create_app",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
+    check_store(settings)
+    _serve(settings)
+
+
+def check_store(settings: "Settings") -> None:
+    """Open what CURRENT names once, so that a fault shows as one line and not as a traceback."""
+    from service.serving import open_pair
+
+    pair = open_pair(settings)
+    count, generation = (
+        len(pair.snapshot.items.token_counts),
+        pair.snapshot.items.generation_id,
     )
+    typer.echo(f"serving {count:,} items of generation {generation}", err=True)
 
 
 def check_port_is_free(host: str, port: int) -> None:
@@ -63,3 +72,102 @@ def check_port_is_free(host: str, port: int) -> None:
             "is in use" if fault.errno == errno.EADDRINUSE else f"cannot be had: {fault.strerror}"
         )
         raise Unavailable(f"port {port} on {host} {reason}") from fault
+
+
+def with_settings_as_options(command: Callable[..., None]) -> Callable[..., None]:
+    """`command` with an option for each setting; without them where the extra is not installed."""
+
+    def called(**options: Any) -> None:
+        command(**options)
+
+    called.__doc__ = inspect.getdoc(command)
+    parameters = [
+        _option("config", str | None, None, "TOML file of settings."),
+        _option("print_config", bool, False, "Print the settings as such a file and end."),
+        *(_option(name, str | None, None, text) for name, text in _settings()),
+    ]
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {one.name: one.annotation for one in parameters}
+    return called
+
+
+def _serve(settings: "Settings") -> None:
+    import os
+    import secrets
+    from contextlib import nullcontext
+
+    from service.run_folder import RunFolder, temporary_run_folder
+    from service.settings import variable
+    from service.telemetry.log import configure
+
+    if settings.log_hash_key is None:
+        os.environ[variable("log_hash_key")] = secrets.token_hex(16)
+    given = settings.run_folder
+    with temporary_run_folder() if given is None else nullcontext(RunFolder(given)) as run:
+        run.make()
+        os.environ[variable("run_folder")] = str(run.root)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(run.counters)
+        configure(settings)
+        _run_uvicorn(settings, run)
+
+
+def _run_uvicorn(settings: "Settings", run: "RunFolder") -> None:
+    import signal
+    import sys
+
+    import uvicorn
+
+    from service.workers import Workers
+
+    config = uvicorn.Config(
+        APP,
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=settings.drain_timeout,
+    )
+    if settings.workers > 1:
+        Workers(config, [config.bind_socket()], run=run).run()
+        return
+    # uvicorn sends itself the SIGTERM again when it is done; as an exit it lets folders be removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    uvicorn.Server(config).run()
+
+
+def _settings() -> list[tuple[str, str]]:
+    try:
+        from service.settings import Settings
+    except ModuleNotFoundError:
+        return []  # `ellm --help` works without; running this command says which extra it needs
+    return [
+        (name, f"{field.description} {_default(field.default)}".strip())
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _default(value: object) -> str:
+    is_told = isinstance(value, (int, float, str)) and value != ""
+    return f"({value})" if is_told else ""
+
+
+def _option(name: str, kind: Any, default: object, text: str) -> inspect.Parameter:
+    words = [f"--{name.replace('_', '-')}"]
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=typer.Option(default, *words, help=text, show_default=False),
+        annotation=kind,
+    )
+
+
+app = typer.Typer(help="Serve /score and /explain over HTTP.")
+app.callback(invoke_without_command=True)(with_settings_as_options(serve))

@@ -1,106 +1,65 @@
-"""The refresh: encode, write, verify, name, switch. A failure anywhere leaves CURRENT as it was.
+"""The refresh: spool, compare, encode, verify, then append or switch. A failure leaves CURRENT.
 
-Reading catalogues is `relevance.records`', the files of a generation `service.store`'s.
+Few changes become a delta on the live generation, many a new generation beside it; either is
+checked before it is seen. Reading catalogues is `catalogue_source.py`'s, files are
+`service.store`'s.
 """
 
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from relevance.atomic import creating_folder
-from relevance.errors import BadGeneration
-from relevance.generation import EMBEDDINGS, StorePaths
-from relevance.records import read_catalogue
-from service.item_codec import ItemCodec
-from service.refresh.encode import EncodedBatch, encode_catalogue, open_codec
-from service.store.build import seal_generation, writing_files
-from service.store.generation_reader import GenerationReader, open_generation
-from service.store.publish import place_bundle, publish, writing
-
-SAMPLE = 32
-
-Progress = Callable[[Iterable[EncodedBatch], int], Iterator[EncodedBatch]]
+from relevance.bundle import read_bundle
+from relevance.generation import StorePaths
+from service.refresh.catalogue_source import read_catalogue_batches
+from service.refresh.job import RefreshReport, run
+from service.refresh.plan import DEFAULTS, Options, Plan, make_plan
+from service.refresh.rows import Group, Progress
+from service.refresh.spool import Spool, spool_catalogue
+from service.refresh.target import make_target, open_live
+from service.store.publish import place_bundle, work_folder, writing
 
 
-@dataclass(frozen=True, slots=True)
-class RefreshReport:
-    """What a refresh did; `bytes` is the size of the embeddings."""
-
-    generation_id: str
-    items: int
-    cut: int
-    no_text: int
-    bytes: int
-    seconds: float
-
-
-def silently(batches: Iterable[EncodedBatch], items: int) -> Iterator[EncodedBatch]:
+def silently(groups: Iterable[Group], items: int) -> Iterator[Group]:
     """Progress that shows nothing."""
-    yield from batches
+    yield from groups
+
+
+def plan_refresh(*, bundle: Path, items: Path, store: Path, options: Options = DEFAULTS) -> Plan:
+    """What a refresh would do, without writing to the store; needs room for the catalogue."""
+    manifest, paths = read_bundle(bundle), StorePaths(store)
+    with tempfile.TemporaryDirectory(prefix="ellm-refresh-") as scratch:
+        spool = _spool(items, Path(scratch), options)
+        return make_plan(spool, open_live(paths, manifest)[0], manifest, options)
 
 
 def refresh(
-    *, bundle: Path, items: Path, store: Path, workers: int, progress: Progress = silently
+    *,
+    bundle: Path,
+    items: Path,
+    store: Path,
+    workers: int = 1,
+    options: Options = DEFAULTS,
+    progress: Progress = silently,
 ) -> RefreshReport:
-    """Make and publish a generation of the catalogue file `items`.
+    """Bring the store to what the catalogue `items` says, encoding in `workers` processes.
 
-    Raises `BadInput`, `BadBundle`, `BadGeneration` or, where another writer is at work,
-    `Unavailable`.
+    Raises `BadInput`, `BadBundle`, `BadGeneration` or, where another writer is at work or the
+    disk is full, `Unavailable`.
     """
     started = time.monotonic()
     paths = StorePaths(store)
     with writing(paths):
         place, manifest = place_bundle(paths, bundle)
-        codec = open_codec(place, manifest)
-        catalogue = read_catalogue(items)
-        created = datetime.now(UTC)
-        generation_id = f"{created:%Y%m%d-%H%M%S-%f}-{manifest.bundle_id[:8]}"
-        batches = encode_catalogue(catalogue, place, manifest, workers=workers)
-        with creating_folder(paths.generation(generation_id)) as folder:
-            with writing_files(folder) as writer:
-                for batch, encoded in progress(batches, len(catalogue)):
-                    writer.append(batch, encoded)
-            seal_generation(
-                folder,
-                bundle=manifest,
-                generation_id=generation_id,
-                created=created.isoformat(timespec="seconds"),
-            )
-            written = open_generation(folder, manifest)
-            verify(written, codec)
-        publish(paths, generation_id)
-    return _report(written, seconds=time.monotonic() - started)
+        target = make_target(paths, place, manifest, workers=workers)
+        spool = _spool(items, work_folder(paths) / "spool", options)
+        report = run(target, spool, options=options, progress=progress)
+    return replace(report, seconds=time.monotonic() - started)
 
 
-def verify(written: GenerationReader, codec: ItemCodec, *, sample: int = SAMPLE) -> None:
-    """Encode a sample again and compare bytes; raises `BadGeneration` naming the first item."""
-    count = len(written.token_counts)
-    for row in np.unique(np.linspace(0, count - 1, num=min(sample, count), dtype=np.int64)):
-        item = written.item(int(row))
-        again = codec.encode([codec.text(item)])
-        same = (
-            np.array_equal(again.embeddings[0], written.arena[row])
-            and again.token_counts[0] == written.token_counts[row]
-            and again.truncated[0] == written.truncated[row]
-            and written.rows_of([item.item_id])[0] == row
-        )
-        if not same:
-            raise BadGeneration(
-                f"{EMBEDDINGS}: item `{item.item_id}` in row {row}: "
-                "expected the bytes of encoding it again, got others"
-            )
-
-
-def _report(written: GenerationReader, *, seconds: float) -> RefreshReport:
-    return RefreshReport(
-        generation_id=written.generation_id,
-        items=written.manifest.items,
-        cut=int(np.count_nonzero(written.truncated)),
-        no_text=int(np.count_nonzero(written.token_counts == 0)),
-        bytes=written.manifest.files[EMBEDDINGS].bytes,
-        seconds=seconds,
-    )
+def _spool(items: Path, folder: Path, options: Options) -> Spool:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    batches = read_catalogue_batches(items, kind=options.kind, scratch=folder.parent)
+    return spool_catalogue(folder, batches)

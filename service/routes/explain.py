@@ -3,17 +3,21 @@
 from fastapi import APIRouter, Request, Response
 
 from service.explain import explain_reply
-from service.routes.request import described, faults, open_of, read_body, reply_from_thread
-from service.schemas import ExplainReply, ExplainRequest
+from service.job import Job
+from service.openapi import described
+from service.routes.request import BareRoute, answer, service_of
+from service.wire import ExplainReply, ExplainRequest
 
-router = APIRouter()
-DESCRIPTION = described("/explain", ExplainRequest, ExplainReply)
-DESCRIPTION["responses"] |= faults(404)
+FAULTS = (400, 401, 403, 404, 408, 409, 413, 422, 429, 503)
+router = APIRouter(route_class=BareRoute)
 
 
-@router.post("/explain", **DESCRIPTION)
+@router.post("/explain", **described("/explain", ExplainRequest, ExplainReply, faults=FAULTS))
 async def explain(request: Request) -> Response:
     """Explain a pair: each query token's share of the score, and the teacher's reasons."""
-    opened = open_of(request)
-    body = await read_body(request, ExplainRequest)
-    return await reply_from_thread(explain_reply, opened.serving, body, opened.explaining)
+    service = service_of(request)
+
+    def explained(job: Job, body: ExplainRequest) -> ExplainReply:
+        return explain_reply(job, body, service.explanations)
+
+    return await answer(request, ExplainRequest, explained, service.explaining)

@@ -1,73 +1,122 @@
-"""What every route does with a request: find what is being served, read the body, use a thread."""
+"""What the answering routes do with a request: read its body, compute in a thread, write the reply.
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+Computing happens in threads, because ONNX Runtime and the tokenizer release the interpreter's lock:
+the event loop goes on accepting, and probes answer, while cores are busy.
+"""
+
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeVar, cast
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import Request, Response
-from pydantic import BaseModel, ValidationError
+from fastapi.routing import APIRoute
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
 
-from service.replies import Refused, json_reply, refusal_of
-from service.schemas import EXAMPLES, ErrorReply
-from service.serving import Serving
+from service import bodies
+from service.deadline import Deadline
+from service.explanations import Explanations
+from service.job import Job
+from service.limits import Limits
+from service.missing_texts import MissingTexts
+from service.replies import Refused
+from service.snapshot import Snapshot
+from service.work import Stage, Telemetry, Work
 
-Body = TypeVar("Body", bound=BaseModel)
+ARRIVED = "arrived"  # where admission notes in the scope when a request came (monotonic seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
-    """What is served, and how many requests of each kind compute at once.
+Schema = TypeVar("Schema", bound=Struct)
 
-    Computing happens in threads, because ONNX Runtime and the tokenizer release the interpreter's
-    lock: the event loop goes on accepting, and `/health` answers, while cores are busy. Explaining
-    has threads of its own, so a slow teacher cannot hold up scoring.
+
+class BareRoute(APIRoute):
+    """A route whose endpoint takes the request and returns the response: nothing is injected.
+
+    FastAPI documents it as any other, but neither solves dependencies nor looks at the body: that
+    costs as much as scoring a hundred candidates.
     """
 
-    serving: Serving
-    scoring: CapacityLimiter
-    explaining: CapacityLimiter
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The endpoint itself."""
+        return cast(Callable[[Request], Coroutine[Any, Any, Response]], self.endpoint)
 
 
-def open_of(request: Request) -> Open:
-    """What is being served; refuses with 503 before it is open."""
-    opened = getattr(request.app.state, "open", None)
-    if not isinstance(opened, Open):
+class Service(Protocol):
+    """What the routes find on `app.state.open` while the service is open.
+
+    `snapshot` is read once a request. Explaining has threads of its own, so a slow teacher cannot
+    hold up scoring.
+    """
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What answers now."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """The most one request may ask for."""
+        ...
+
+    @property
+    def missing(self) -> MissingTexts:
+        """What bounds encoding stored texts, and keeps what was encoded."""
+        ...
+
+    @property
+    def explanations(self) -> Explanations:
+        """The teachers."""
+        ...
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """Takes each answered request's work."""
+        ...
+
+    @property
+    def scoring(self) -> CapacityLimiter:
+        """The threads that score."""
+        ...
+
+    @property
+    def explaining(self) -> CapacityLimiter:
+        """The threads that explain."""
+        ...
+
+
+def service_of(request: Request) -> Service:
+    """What is open; refuses with 503 before that."""
+    opened: Service | None = getattr(request.app.state, "open", None)
+    if opened is None:
         raise Refused(503, "not_ready", "the service is not ready yet")
     return opened
 
 
-async def read_body(request: Request, schema: type[Body]) -> Body:
-    """The checked body of a request, whatever its content type says."""
-    try:
-        return schema.model_validate_json(await request.body())
-    except ValidationError as fault:
-        raise refusal_of(fault) from fault
-
-
-async def reply_from_thread(
-    compute: Callable[[Serving, Body], dict[str, object]],
-    serving: Serving,
-    body: Body,
-    limiter: CapacityLimiter,
+async def answer(
+    request: Request,
+    schema: type[Schema],
+    compute: Callable[[Job, Schema], Struct],
+    threads: CapacityLimiter,
 ) -> Response:
-    """Compute a reply in a thread and put it on the wire."""
-    return await to_thread.run_sync(lambda: json_reply(compute(serving, body)), limiter=limiter)
+    """Answer in a thread; in the encoding the client accepts, else in that of its request."""
+    arrived = request.scope.get(ARRIVED, time.monotonic())
+    service = service_of(request)
+    encoding = bodies.encoding_of(request.headers.get("content-type"))
+    accepted = bodies.encoding_of(request.headers.get("accept"), otherwise=encoding)
+    raw = await request.body()
 
+    def computed() -> Response:
+        work = Work()
+        with work.timed(Stage.PARSE):
+            body = bodies.read(raw, schema, encoding)
+        request.state.query_text = getattr(body, "query", None)  # for the log, which hashes it
+        deadline = Deadline.after(getattr(body, "deadline_ms", None), since=arrived)
+        job = Job(service.snapshot, service.limits, deadline, work, service.missing)
+        content = compute(job, body)
+        with work.timed(Stage.SERIALISE):
+            reply = bodies.reply(content, accepted)
+        service.telemetry.record(request.scope["path"], work)
+        return reply
 
-def described(path: str, schema: type[BaseModel], reply: type[BaseModel]) -> dict[str, Any]:
-    """How OpenAPI shows a route that reads its body itself."""
-    examples = {name: {"value": value} for name, value in EXAMPLES[path].items()}
-    content = {"schema": {"$ref": f"#/components/schemas/{schema.__name__}"}, "examples": examples}
-    return {
-        "response_model": None,
-        "responses": {200: {"model": reply}, **faults(400, 413, 422, 503)},
-        "openapi_extra": {
-            "requestBody": {"required": True, "content": {"application/json": content}}
-        },
-    }
-
-
-def faults(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The error envelope under each of these statuses."""
-    return {status: {"model": ErrorReply} for status in statuses}
+    return await to_thread.run_sync(computed, limiter=threads)

@@ -1,17 +1,33 @@
-"""POST /score: how well each candidate answers the query."""
+"""POST /score and POST /score/batch: how well each candidate answers the query."""
 
 from fastapi import APIRouter, Request, Response
 
-from service.routes.request import described, open_of, read_body, reply_from_thread
-from service.schemas import ScoreReply, ScoreRequest
-from service.score import score_reply
+from service.openapi import described
+from service.requests import batch_reply, score_reply
+from service.routes.request import BareRoute, answer, service_of
+from service.wire import (
+    BatchColumnsReply,
+    BatchReply,
+    BatchRequest,
+    ColumnsReply,
+    ScoreReply,
+    ScoreRequest,
+)
 
-router = APIRouter()
+FAULTS = (400, 401, 403, 404, 408, 409, 413, 422, 429, 503, 504)
+router = APIRouter(route_class=BareRoute)
 
 
-@router.post("/score", **described("/score", ScoreRequest, ScoreReply))
+@router.post("/score", **described("/score", ScoreRequest, ScoreReply, ColumnsReply, faults=FAULTS))
 async def score(request: Request) -> Response:
     """Score cached items by id, items sent along, or both, from the best to the worst."""
-    opened = open_of(request)
-    body = await read_body(request, ScoreRequest)
-    return await reply_from_thread(score_reply, opened.serving, body, opened.scoring)
+    return await answer(request, ScoreRequest, score_reply, service_of(request).scoring)
+
+
+@router.post(
+    "/score/batch",
+    **described("/score/batch", BatchRequest, BatchReply, BatchColumnsReply, faults=FAULTS),
+)
+async def batch(request: Request) -> Response:
+    """Score several queries' candidates against one snapshot of the catalogue."""
+    return await answer(request, BatchRequest, batch_reply, service_of(request).scoring)

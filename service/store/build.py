@@ -1,23 +1,31 @@
 """Writing a generation's files, batch after batch; memory stays at one batch.
 
-Naming the finished folder and switching to it is `publish.py`'s.
+Records and rows are two writers: a refresh knows all items before it encodes the first. Naming
+the finished folder and switching to it is `publish.py`'s.
 """
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import UInt64
 
 from relevance.atomic import write_text
 from relevance.bundle import BundleManifest, seal
 from relevance.domain import Item
 from relevance.errors import BadInput
 from relevance.generation import (
+    CHUNKS,
+    CONTENT_HASHES,
     EMBEDDINGS,
+    ID_BUCKETS,
     ID_HASHES,
+    ID_OFFSETS,
     ID_ROWS,
+    IDS,
     ITEMS,
     MANIFEST,
     PARTS,
@@ -26,49 +34,144 @@ from relevance.generation import (
     GenerationManifest,
 )
 from service.item_codec import EncodedItems
-from service.store.id_index import HashIds, IdIndex, hash_ids, sort_hashes
-from service.store.item_records import SCHEMA, record_batch
+from service.store.chunks import HashedFile, hash_file, write_chunks
+from service.store.flat_ids import FlatIds
+from service.store.id_index import HashIds, IdIndex, bucket_starts, hash_ids, sort_hashes
+from service.store.item_records import SCHEMA, record_batch, record_hashes, text_hash
 
 ITEMS_PER_RECORD_BATCH = 16_384  # few batches keep reading a row quick; each is some 10 MB
+ROW_PARTS = (EMBEDDINGS, TOKEN_COUNTS, TRUNCATED, CONTENT_HASHES)
+
+
+class RecordsWriter:
+    """Appends items' records and ids."""
+
+    def __init__(self, folder: Path, files: ExitStack) -> None:
+        self._files = {n: files.enter_context(HashedFile(folder / n)) for n in (ITEMS, IDS)}
+        self._offsets = files.enter_context(HashedFile(folder / ID_OFFSETS))
+        self._offsets.write(np.zeros(1, "<u8"))
+        self._records = files.enter_context(pa.ipc.new_file(self._files[ITEMS], SCHEMA))
+        self._waiting: list[pa.RecordBatch] = []
+        self.items = 0
+
+    def append(self, batch: pa.RecordBatch) -> None:
+        """Add records in the order they are to have."""
+        ids = FlatIds.of_column(batch["item_id"])
+        self._offsets.write((ids.offsets[1:] + np.uint64(self._files[IDS].size)).astype("<u8"))
+        self._files[IDS].write(np.ascontiguousarray(ids.content))
+        self._waiting.append(batch)
+        self.items += len(batch)
+        if sum(map(len, self._waiting)) >= ITEMS_PER_RECORD_BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the records that wait for a full batch."""
+        for batch in pa.Table.from_batches(self._waiting, SCHEMA).combine_chunks().to_batches():
+            self._records.write_batch(batch)
+        self._waiting = []
+
+
+class RowsWriter:
+    """Appends items' embeddings, counts and content hashes; can go on where another stopped.
+
+    `expected` items are given their space on the disk at once, so that a disk too small is found
+    now and not hours later; `kept` are there already.
+    """
+
+    def __init__(
+        self, folder: Path, files: ExitStack, *, item_bytes: int, expected: int = 0, kept: int = 0
+    ) -> None:
+        widths = dict(zip(ROW_PARTS, (item_bytes, 1, 1, 16), strict=True))
+        self._files = {
+            name: files.enter_context(HashedFile(folder / name, kept=kept * width))
+            for name, width in widths.items()
+        }
+        for name, width in widths.items():
+            if expected:
+                os.posix_fallocate(self._files[name].fileno(), 0, expected * width)
+        self.items = kept
+
+    def append(self, encoded: EncodedItems, hashes: UInt64[np.ndarray, "items two"]) -> None:
+        """Add items in the order they are to have."""
+        self._files[EMBEDDINGS].write(np.ascontiguousarray(encoded.embeddings))
+        self._files[TOKEN_COUNTS].write(np.ascontiguousarray(encoded.token_counts))
+        self._files[TRUNCATED].write(encoded.truncated.astype(np.uint8))
+        self._files[CONTENT_HASHES].write(np.ascontiguousarray(hashes.astype("<u8")))
+        self.items += len(encoded)
+
+    def sync(self) -> None:
+        """Force all that was appended to the disk."""
+        for file in self._files.values():
+            file.flush()
+            os.fsync(file.fileno())
+
+    @property
+    def digests(self) -> dict[str, list[int]]:
+        """The parts' digests so far."""
+        return {name: file.digests for name, file in self._files.items()}
 
 
 class GenerationWriter:
     """Appends items and their rows to the files of one unfinished generation."""
 
-    def __init__(self, folder: Path, files: ExitStack) -> None:
-        self._embeddings = files.enter_context((folder / EMBEDDINGS).open("xb"))
-        self._token_counts = files.enter_context((folder / TOKEN_COUNTS).open("xb"))
-        self._truncated = files.enter_context((folder / TRUNCATED).open("xb"))
-        self._records = files.enter_context(pa.ipc.new_file(str(folder / ITEMS), SCHEMA))
-        self._waiting: list[Item] = []
-        self.items = 0
+    def __init__(self, records: RecordsWriter, rows: RowsWriter) -> None:
+        self._records, self._rows = records, rows
 
-    def append(self, items: Sequence[Item], encoded: EncodedItems) -> None:
-        """Add items in the order they are to have."""
-        if len(items) != len(encoded):
-            raise ValueError(f"expected {len(items)} encoded items, got {len(encoded)}")
-        self._embeddings.write(encoded.embeddings.tobytes())
-        self._token_counts.write(encoded.token_counts.tobytes())
-        self._truncated.write(encoded.truncated.astype(np.uint8).tobytes())
-        self._waiting.extend(items)
-        self.items += len(items)
-        if len(self._waiting) >= ITEMS_PER_RECORD_BATCH:
-            self.flush()
+    def append(
+        self, items: Sequence[Item], encoded: EncodedItems, texts: Sequence[str] | None = None
+    ) -> None:
+        """Add items in the order they are to have; `texts` is what was encoded of them."""
+        hashes = np.zeros(len(items), np.uint64)
+        if texts is not None:
+            hashes = np.fromiter(map(text_hash, texts), np.uint64, len(items))
+        self.append_records(record_batch(items), encoded, hashes)
 
-    def flush(self) -> None:
-        """Write the items that wait for a full record batch."""
-        if self._waiting:
-            self._records.write_batch(record_batch(self._waiting))
-        self._waiting = []
+    def append_records(
+        self,
+        records: pa.RecordBatch,
+        encoded: EncodedItems,
+        text_hashes: UInt64[np.ndarray, " items"],
+    ) -> None:
+        """The same for records, with hashes of the encoded texts (0 = not known)."""
+        if len(records) != len(encoded):
+            raise ValueError(f"expected {len(records)} encoded items, got {len(encoded)}")
+        self._records.append(records)
+        self._rows.append(encoded, np.stack([text_hashes, record_hashes(records)], axis=1))
+
+    @property
+    def digests(self) -> dict[str, list[int]]:
+        """The digests of the parts that need not be read again to be sealed."""
+        return self._rows.digests
 
 
 @contextmanager
-def writing_files(folder: Path) -> Iterator[GenerationWriter]:
-    """Open a generation's growing files in an empty folder; closed when the block ends."""
+def writing_records(folder: Path) -> Iterator[RecordsWriter]:
+    """Open the growing record files in an empty folder; closed when the block ends."""
     with ExitStack() as files:
-        writer = GenerationWriter(folder, files)
+        writer = RecordsWriter(folder, files)
         yield writer
         writer.flush()
+
+
+@contextmanager
+def writing_rows(
+    folder: Path, *, item_bytes: int, expected: int = 0, kept: int = 0
+) -> Iterator[RowsWriter]:
+    """Open the growing row files; closed, and cut to what was written, when the block ends."""
+    with ExitStack() as files:
+        yield RowsWriter(folder, files, item_bytes=item_bytes, expected=expected, kept=kept)
+
+
+@contextmanager
+def writing_files(
+    folder: Path, *, item_bytes: int, expected: int = 0
+) -> Iterator[GenerationWriter]:
+    """Open all of a generation's growing files in an empty folder."""
+    with (
+        writing_records(folder) as records,
+        writing_rows(folder, item_bytes=item_bytes, expected=expected) as rows,
+    ):
+        yield GenerationWriter(records, rows)
 
 
 def seal_generation(
@@ -78,35 +181,50 @@ def seal_generation(
     generation_id: str,
     created: str,
     hash_ids: HashIds = hash_ids,
+    digests: Mapping[str, list[int]] | None = None,
 ) -> GenerationManifest:
     """Index the written items by id and write the manifest that makes the folder a generation.
 
-    Raises `BadInput` where an id comes twice.
+    `digests` are those known from writing. Raises `BadInput` where there is no item or an id
+    comes twice.
     """
     items = write_id_index(folder, hash_ids=hash_ids)
+    known = digests or {}
+    write_chunks(folder, {n: known[n] if n in known else hash_file(folder / n) for n in PARTS})
     manifest = GenerationManifest(
         generation_id=generation_id,
         bundle_id=bundle.bundle_id,
         items=items,
-        rows=bundle.max_item_tokens,
-        dim=bundle.dim,
+        rows=bundle.rows,
+        dim=bundle.row_bytes,
         item_text=bundle.item_text,
         created=created,
-        files={name: seal(folder / name) for name in PARTS},
+        sizes={name: (folder / name).stat().st_size for name in PARTS},
+        files={CHUNKS: seal(folder / CHUNKS)},
     )
     write_text(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
     return manifest
 
 
 def write_id_index(folder: Path, *, hash_ids: HashIds = hash_ids) -> int:
-    """Write the sorted hashes of the items already in `items.arrow`; returns their number."""
-    with pa.memory_map(str(folder / ITEMS)) as source:
-        batches = pa.ipc.open_file(source).read_all()["item_id"].chunks
-        if not batches:
-            raise BadInput(f"{folder}: expected at least one item, got none")
-        hashes = np.concatenate([hash_ids(batch.to_pylist()) for batch in batches])
-        ascending, rows = sort_hashes(hashes)
-        IdIndex(ascending, rows, pa.concat_arrays(batches)).check_distinct()
-    ascending.tofile(folder / ID_HASHES)
-    rows.tofile(folder / ID_ROWS)
-    return len(rows)
+    """Write the index of the ids already written; returns their number."""
+    index = index_of_ids(folder, hash_ids=hash_ids)
+    if not len(index.hashes):
+        raise BadInput(f"{folder}: expected at least one item, got none")
+    index.check_distinct()
+    index.hashes.astype("<u8").tofile(folder / ID_HASHES)
+    index.entries.astype("<u4").tofile(folder / ID_ROWS)
+    index.buckets.astype("<u4").tofile(folder / ID_BUCKETS)
+    return len(index.hashes)
+
+
+def index_of_ids(folder: Path, *, hash_ids: HashIds = hash_ids) -> IdIndex:
+    """An index of the ids already written; some 30 bytes of memory an item."""
+    ids = FlatIds(np.fromfile(folder / IDS, np.uint8), np.fromfile(folder / ID_OFFSETS, "<u8"))
+    unsorted = [
+        hash_ids(ids.slice(start, start + ITEMS_PER_RECORD_BATCH).encoded())
+        for start in range(0, len(ids), ITEMS_PER_RECORD_BATCH)
+    ]
+    hashes, rows = sort_hashes(np.concatenate([np.empty(0, np.uint64), *unsorted]))
+    buckets = bucket_starts(hashes) if len(hashes) else np.zeros(3, np.uint32)
+    return IdIndex(hashes, rows, buckets, ids, hash_ids)

@@ -1,82 +1,128 @@
-"""Item ids to arena rows: binary search over 64-bit hashes, then the real id decides.
+"""Item ids to entries: a binary search over 64-bit hashes, then the real id decides.
 
-No Python object per item: the hashes and rows are arrays, the ids one Arrow column.
+No Python object per id: hashes, entries, bucket starts and the ids themselves are arrays, which a
+generation maps from files. Hashes are spread evenly, so their leading bits name a bucket of about
+eight neighbours, and a look-up costs the same at a million ids as at a hundred million.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 from jaxtyping import Int64, UInt32, UInt64
 
 from relevance.errors import BadInput
+from service.store.flat_ids import FlatIds, encode_id
 
-HashIds = Callable[[Sequence[str]], UInt64[np.ndarray, " ids"]]
+IDS_PER_BUCKET = 8  # one cache line of hashes
+
+HashIds = Callable[[Sequence[bytes]], UInt64[np.ndarray, " ids"]]
 
 
-def hash_ids(item_ids: Sequence[str]) -> UInt64[np.ndarray, " ids"]:
+def hash_ids(encoded: Sequence[bytes]) -> UInt64[np.ndarray, " ids"]:
     """xxh3_64 of each id's UTF-8."""
-    digests = (xxhash.xxh3_64_intdigest(item_id.encode()) for item_id in item_ids)
-    return np.fromiter(digests, np.uint64, len(item_ids))
+    return np.fromiter(map(xxhash.xxh3_64_intdigest, encoded), np.uint64, len(encoded))
 
 
 def sort_hashes(
     hashes: UInt64[np.ndarray, " items"],
 ) -> tuple[UInt64[np.ndarray, " items"], UInt32[np.ndarray, " items"]]:
-    """The hashes in ascending order and the row each belongs to."""
+    """The hashes in ascending order and the entry each belongs to, the first of equals first."""
     order = np.argsort(hashes, kind="stable")
     return hashes[order], order.astype(np.uint32)
 
 
-class IdIndex:
-    """Finds rows; two ids with one hash are told apart by the ids themselves."""
+def bucket_starts(
+    ascending: UInt64[np.ndarray, " items"],
+) -> UInt32[np.ndarray, " buckets_and_two"]:
+    """Where each bucket begins, then the number of hashes, then the longest bucket's length."""
+    bits = max(0, (len(ascending) // IDS_PER_BUCKET).bit_length())
+    first_of_bucket = np.arange(1 << bits, dtype=np.uint64) << np.uint64((64 - bits) % 64)
+    starts = np.append(np.searchsorted(ascending, first_of_bucket), len(ascending))
+    return np.append(starts, np.diff(starts).max()).astype(np.uint32)
 
-    def __init__(
-        self,
-        hashes: UInt64[np.ndarray, " items"],
-        rows: UInt32[np.ndarray, " items"],
-        item_ids: pa.StringArray,
-        *,
-        hash_ids: HashIds = hash_ids,
-    ) -> None:
-        self._hashes = hashes
-        self._rows = rows
-        self._item_ids = item_ids
-        self._hash_ids = hash_ids
+
+@dataclass(frozen=True, slots=True)
+class IdIndex:
+    """Finds entries; two ids with one hash are told apart by the ids themselves.
+
+    Where an id comes several times the one sorted first is found.
+    """
+
+    hashes: UInt64[np.ndarray, " items"]
+    entries: UInt32[np.ndarray, " items"]
+    buckets: UInt32[np.ndarray, " buckets_and_two"]
+    ids: FlatIds
+    hash_ids: HashIds = hash_ids
+
+    @classmethod
+    def of(cls, ids: FlatIds, *, hash_ids: HashIds = hash_ids) -> Self:
+        """Index ids in memory; the first of equal ids is found."""
+        hashes, entries = sort_hashes(hash_ids(ids.encoded()))
+        return cls(hashes, entries, bucket_starts(hashes), ids, hash_ids)
 
     def rows_of(self, item_ids: Sequence[str]) -> Int64[np.ndarray, " ids"]:
-        """The row of each id, -1 for an unknown one."""
-        if not len(self._hashes):
-            return np.full(len(item_ids), -1, np.int64)
-        hashes = self._hash_ids(item_ids)
-        places = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
-        rows = self._rows[places].astype(np.int64)
-        right = self._holds(rows, item_ids)
-        rows[~right] = -1
-        collided = ~right & (self._hashes[places] == hashes)
+        """The entry of each id, -1 for an unknown one."""
+        return self.entries_of([encode_id(item_id) for item_id in item_ids])
+
+    def entries_of(self, encoded: Sequence[bytes]) -> Int64[np.ndarray, " ids"]:
+        """The same for ids that are encoded already."""
+        if not len(self.hashes):
+            return np.full(len(encoded), -1, np.int64)
+        asked, hashes = FlatIds.of(encoded), self.hash_ids(encoded)
+        places = np.minimum(self._places(hashes), len(self.hashes) - 1)
+        entries = self.entries[places].astype(np.int64)
+        right = self.ids.hold(entries, asked)
+        entries[~right] = -1
+        collided = ~right & (self.hashes[places] == hashes)
         for at in np.flatnonzero(collided).tolist():
-            rows[at] = self._row_past_collision(int(places[at]), item_ids[at])
-        return rows
+            entries[at] = self._entry_from(int(places[at]), encoded[at])
+        return entries
+
+    def repeated(self) -> list[tuple[int, int]]:
+        """Pairs of entries (an earlier, a later one) that hold the same id."""
+        found = []
+        for place in np.flatnonzero(self.hashes[1:] == self.hashes[:-1]).tolist():
+            entry = int(self.entries[place])
+            again = self._entry_from(place + 1, self._encoded(entry))
+            if again >= 0:
+                found.append((entry, again))
+        return found
 
     def check_distinct(self) -> None:
-        """Raise `BadInput` where two rows hold the same id."""
-        for place in np.flatnonzero(self._hashes[1:] == self._hashes[:-1]):
-            item_id = self._item_ids[int(self._rows[place])].as_py()
-            if self._row_past_collision(int(place) + 1, item_id) >= 0:
-                raise BadInput(f"item_id `{item_id}`: expected each id once, got it twice")
+        """Raise `BadInput` where two entries hold the same id."""
+        for entry, _ in self.repeated():
+            item_id = self.ids.texts(np.array([entry]))[0]
+            raise BadInput(f"item_id `{item_id}`: expected each id once, got it twice")
 
-    def _holds(self, rows: Int64[np.ndarray, " ids"], item_ids: Sequence[str]) -> np.ndarray:
-        found = self._item_ids.take(pa.array(rows))
-        same = pc.equal(found, pa.array(item_ids, pa.string()))
-        return same.to_numpy(zero_copy_only=False)
+    def _places(self, hashes: UInt64[np.ndarray, " ids"]) -> Int64[np.ndarray, " ids"]:
+        """Where each hash is, or would be, among the ascending ones."""
+        buckets = len(self.buckets) - 2
+        if buckets == 1:
+            return np.searchsorted(self.hashes, hashes)
+        bucket = (hashes >> np.uint64(65 - buckets.bit_length())).astype(np.int64)
+        low = self.buckets[bucket].astype(np.int64)
+        end = self.buckets[bucket + 1].astype(np.int64)
+        length = int(self.buckets[-1])
+        while length > 0:  # a binary search in all buckets at once
+            half = (length + 1) // 2
+            middle = low + half - 1
+            is_less = (middle < end) & (self.hashes[np.minimum(middle, end - 1)] < hashes)
+            low = np.where(is_less, middle + 1, low)
+            length -= half
+        return low
 
-    def _row_past_collision(self, place: int, item_id: str) -> int:
-        first = self._hashes[place]
-        while place < len(self._hashes) and self._hashes[place] == first:
-            row = int(self._rows[place])
-            if self._item_ids[row].as_py() == item_id:
-                return row
+    def _entry_from(self, place: int, encoded: bytes) -> int:
+        first = self.hashes[place]
+        while place < len(self.hashes) and self.hashes[place] == first:
+            entry = int(self.entries[place])
+            if self._encoded(entry) == encoded:
+                return entry
             place += 1
         return -1
+
+    def _encoded(self, entry: int) -> bytes:
+        start, end = self.ids.offsets[entry], self.ids.offsets[entry + 1]
+        return self.ids.content[int(start) : int(end)].tobytes()

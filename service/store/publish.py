@@ -1,6 +1,6 @@
-"""The one writer of a store: its lock, the bundle's copy, and the switch to a new generation.
+"""The one writer of a store: its lock, the bundle's copy, naming a generation and the switch to it.
 
-Everything before `switch_current` leaves the generation that answers requests untouched.
+Everything before the switch leaves the generation that answers requests untouched.
 """
 
 import fcntl
@@ -8,10 +8,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
-from relevance.atomic import creating_folder
+from relevance.atomic import creating_folder, sync_file, sync_folder
 from relevance.bundle import MANIFEST, PARTS, BundleManifest, read_bundle
 from relevance.errors import Unavailable
 from relevance.generation import (
@@ -21,7 +22,24 @@ from relevance.generation import (
     read_manifest,
     switch_current,
 )
-from service.store.generation_reader import check_bundle
+from service.item_codec import ItemCodec
+from service.store.base import check_bundle
+from service.store.delta_log import append_to, appending, join_segments, segment_files
+from service.store.item_records import items_of
+from service.store.segment import Changes, read_segment
+
+
+class Carry(Protocol):
+    """Makes changes of one generation fit for another."""
+
+    def __call__(self, changes: Changes, *, encoded_by: str) -> Changes:
+        """The changes, which bundle `encoded_by` had encoded."""
+        ...
+
+
+def as_they_are(changes: Changes, *, encoded_by: str) -> Changes:
+    """Carry between generations of one bundle."""
+    return changes
 
 
 @contextmanager
@@ -53,13 +71,72 @@ def place_bundle(store: StorePaths, folder: Path) -> tuple[Path, BundleManifest]
     return place, read_bundle(place)
 
 
-def publish(store: StorePaths, generation_id: str) -> GenerationManifest:
-    """Make a complete generation and its bundle the ones that answer."""
+def name_generation(store: StorePaths, folder: Path) -> Path:
+    """Give a complete folder of this store's disk its generation's name, durably."""
+    place = store.generation(read_manifest(folder).generation_id)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    for file in sorted(folder.iterdir()):
+        file.chmod(0o644)
+        sync_file(file)
+    sync_folder(folder)
+    folder.rename(place)
+    sync_folder(place.parent)
+    return place
+
+
+def publish(
+    store: StorePaths,
+    generation_id: str,
+    *,
+    since: tuple[str, int] | None = None,
+    carry: Carry = as_they_are,
+) -> GenerationManifest:
+    """Make a complete generation and its bundle the ones that answer.
+
+    Changes that were appended to the current generation after `since` (its id and a sequence)
+    are appended to the new one first, so that none is lost; `carry` encodes them for it.
+    """
     folder = store.generation(generation_id)
     manifest = read_manifest(folder)
     check_bundle(manifest, read_bundle(store.bundle(manifest.bundle_id)), folder)
-    switch_current(store, Current(generation=generation_id, bundle=manifest.bundle_id))
+    with appending(store) as current:
+        if since is not None and current is not None and current.generation == since[0]:
+            late = changes_since(store, *since)
+            if late is not None:
+                changes = [carry(late, encoded_by=current.bundle)]
+                append_to(store, generation_id, changes, bundle_id=manifest.bundle_id)
+        switch_current(store, Current(generation=generation_id, bundle=manifest.bundle_id))
     return manifest
+
+
+def work_folder(store: StorePaths) -> Path:
+    """Where unfinished work lies that a next run may go on with; on the store's own disk."""
+    return store.root / "work"
+
+
+def carry_with(codec: ItemCodec, bundle: BundleManifest) -> Carry:
+    """Changes for a generation of `bundle`: as they are if it encoded them, else anew."""
+
+    def carry(changes: Changes, *, encoded_by: str) -> Changes:
+        if encoded_by == bundle.bundle_id:
+            return changes
+        items = items_of(changes.records)
+        texts = [codec.text(item) for item in items]
+        return replace(
+            Changes.of(items, codec.encode(texts), texts, changes.removed),
+            source_versions=changes.versions,
+        )
+
+    return carry
+
+
+def changes_since(store: StorePaths, generation_id: str, sequence: int) -> Changes | None:
+    """What was appended to a generation after `sequence`; None where nothing was."""
+    files = [f for f in segment_files(store.deltas(generation_id)) if f.last > sequence]
+    if not files:
+        return None
+    return join_segments([read_segment(file.path) for file in files], after=sequence)
 
 
 def _lock(lock: TextIO) -> None:
@@ -78,6 +155,6 @@ def _lock(lock: TextIO) -> None:
 
 
 def _remove_unfinished(store: StorePaths) -> None:
-    for kind in (store.generation("x").parent, store.bundle("x").parent):
+    for kind in (store.generations, store.bundles, store.root / "deltas"):
         for folder in kind.glob(".*"):
             shutil.rmtree(folder, ignore_errors=True)

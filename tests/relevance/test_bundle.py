@@ -2,13 +2,26 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 
-from relevance.bundle import MANIFEST, PARTS, BundleManifest, bundle_id, read_bundle, seal
+from relevance.bundle import (
+    MANIFEST,
+    PARTS,
+    TOKENIZER,
+    BundleManifest,
+    Precision,
+    bundle_id,
+    read_bundle,
+    seal,
+)
 from relevance.bundle import write_manifest as write
 from relevance.errors import BadBundle
+from relevance.item_rows import RowCodec
 from relevance.item_text import ItemText
+
+RELEASED = Path(__file__).parent / "released"
 
 
 def make_bundle(folder, **changes):
@@ -35,8 +48,13 @@ def make_bundle(folder, **changes):
 def refusal(folder):
     with pytest.raises(BadBundle) as found:
         read_bundle(folder)
-    assert "\n" not in str(found.value)
-    return str(found.value)
+    first, _, rest = str(found.value).partition("\n")
+    assert not rest or rest.startswith("hint: ")
+    return first
+
+
+def write_tokenizer(path, *pieces):
+    path.write_text(json.dumps({"model": {"vocab": {p: at for at, p in enumerate(pieces)}}}))
 
 
 def edit_manifest(folder, **changes):
@@ -70,7 +88,7 @@ def test_a_changed_byte_is_refused_naming_the_file(tmp_path, name):
     message = refusal(folder)
 
     assert str(folder / name) in message
-    assert "with SHA-256" in message
+    assert "its content changed at the same size" in message
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -78,11 +96,55 @@ def test_an_absent_or_cut_file_is_refused_naming_it(tmp_path, name):
     folder = tmp_path / "bundle"
     make_bundle(folder)
 
-    (folder / name).write_bytes(b"")
-    assert f"{folder / name}: expected" in refusal(folder)
+    whole = (folder / name).read_bytes()
+    for cut in (b"", whole[:-1]):
+        (folder / name).write_bytes(cut)
+        assert f"{folder / name}: cut short: expected {len(whole):,} bytes" in refusal(folder)
+
+    (folder / name).write_bytes(whole + b"0")
+    assert "longer than sealed" in refusal(folder)
 
     (folder / name).unlink()
     assert f"{folder / name}: the manifest names this file, but it is absent" in refusal(folder)
+
+
+def test_the_tokenizer_of_another_model_is_refused_as_such_and_a_damaged_one_as_damaged(tmp_path):
+    write_tokenizer(tmp_path / TOKENIZER, "[PAD]", "red", "blue")
+    make_bundle(tmp_path)
+
+    write_tokenizer(tmp_path / TOKENIZER, "[PAD]", "red", "blau")
+    assert "this is the tokenizer of another model: expected a vocabulary of 3 pieces" in refusal(
+        tmp_path
+    )
+
+    write_tokenizer(tmp_path / TOKENIZER, "[PAD]", "red", "blue")
+    content = (tmp_path / TOKENIZER).read_bytes()
+    (tmp_path / TOKENIZER).write_bytes(content.replace(b"}}}", b"}} "))
+    assert "its content changed" in refusal(tmp_path)
+
+
+def test_a_newer_version_is_refused_saying_so_and_what_helps(tmp_path):
+    make_bundle(tmp_path)
+    edit_manifest(tmp_path, format="relevance-bundle/3", what_it_needs="unknown")
+
+    with pytest.raises(BadBundle, match=r"relevance-bundle/3 is newer than .*\nhint: upgrade"):
+        read_bundle(tmp_path)
+
+
+def test_a_bundle_of_version_1_is_read_with_what_it_did_not_say_at_its_defaults():
+    found = read_bundle(RELEASED / "bundle_1")
+
+    assert found.bundle_id == "f91cd8d1c556168f"
+    assert (found.format, found.precision) == ("relevance-bundle/1", Precision.FP32)
+    assert (found.codec, found.rows, found.row_bytes) == (RowCodec(), 32, 128)
+    assert (found.thresholds, found.vocabulary) == ((), None)
+
+
+def test_rows_and_their_bytes_follow_from_the_codec(tmp_path):
+    found = make_bundle(tmp_path, codec=RowCodec(pooling=3), dim=64)
+
+    assert (found.rows, found.row_bytes) == (11, 64)
+    assert read_bundle(tmp_path) == found
 
 
 def test_a_part_without_a_seal_is_refused(tmp_path):
@@ -95,7 +157,11 @@ def test_a_part_without_a_seal_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"format": "relevance-bundle/2"}, "`format`: "),
+        ({"format": "relevance-bundle/0"}, "`format`: "),
+        ({"format": "something else"}, "`format`: "),
+        ({"format": None}, "`format`: "),
+        ({"precision": "int4"}, "`precision`: "),
+        ({"codec": {"pooling": 0}}, "`codec.pooling`: "),
         ({"threshold": 1.5}, "`threshold`: "),
         ({"threshold": 0.6}, "expected id "),
         ({"surprise": 1}, "`surprise`: "),
@@ -120,12 +186,17 @@ def test_an_absent_or_damaged_manifest_is_refused(tmp_path):
     (tmp_path / MANIFEST).write_text('{"format"')
     assert "Invalid JSON" in refusal(tmp_path)
 
+    (tmp_path / MANIFEST).write_text("[]")
+    assert "expected a JSON object, got []" in refusal(tmp_path)
+
 
 def test_the_id_follows_what_decides_a_score_and_nothing_else(tmp_path):
     first = make_bundle(tmp_path).bundle_id
 
     assert make_bundle(tmp_path).bundle_id == first
-    assert make_bundle(tmp_path, parity={}, source={"run": "two"}).bundle_id == first
+    told = {"parity": {}, "source": {"run": "two"}, "metrics": {"roc_auc": 0.7}, "licence": "MIT"}
+    assert make_bundle(tmp_path, **told).bundle_id == first
+    assert make_bundle(tmp_path, precision=Precision.FP16).bundle_id != first
     assert make_bundle(tmp_path, threshold=0.6).bundle_id != first
     (tmp_path / "encoder.onnx").write_bytes(b"retrained")
     assert make_bundle(tmp_path).bundle_id != first

@@ -138,6 +138,32 @@ def test_the_app_is_made_from_whatever_is_installed():
     assert names == sorted(names, key=lambda n: ORDER.index(n) if n in ORDER else len(ORDER))
 
 
+def test_several_folders_share_a_name_and_no_folder_learns_of_anothers_command(monkeypatch):
+    def measure(depth: int = 1) -> None:
+        typer.echo(f"depth {depth}")
+
+    points = [
+        EntryPoint("bench.speed", "one:speed", GROUP),
+        EntryPoint("bench.size", "other:size", GROUP),
+        EntryPoint("wrong.speed", "third:speed", GROUP),
+        EntryPoint("wrong", "nowhere:app", GROUP),
+    ]
+    monkeypatch.setattr(cli, "entry_points", lambda *, group: points)
+    monkeypatch.setattr(
+        EntryPoint, "load", lambda point: measure if "." in point.name else commands
+    )
+    before = len(commands.registered_commands)
+
+    def said(*words: str) -> str:
+        return CliRunner().invoke(make_app(words[0]), words, catch_exceptions=False).output
+
+    assert said("bench", "speed", "--depth", "3") == said("bench", "size", "--depth", "3")
+    assert said("wrong", "--speed", "--depth", "2") == "depth 2\n"
+    assert said("wrong", "fine") == "done\n"
+    assert "Measure speed and size" in said("bench", "--help")
+    assert len(commands.registered_commands) == before
+
+
 def test_every_option_of_the_data_commands_says_what_it_is():
     runner = CliRunner()
     for command in typer.main.get_group(data_commands).commands.values():

@@ -9,6 +9,7 @@ from relevance.generation import (
     GenerationManifest,
     StorePaths,
     read_current,
+    read_history,
     read_manifest,
     switch_current,
 )
@@ -46,7 +47,18 @@ def test_the_switch_names_generation_and_bundle(tmp_path):
         switch_current(store, Current(generation=name, bundle=BUNDLE))
 
     assert read_current(store) == Current(generation="second", bundle=BUNDLE)
-    assert [path.name for path in tmp_path.iterdir()] == ["CURRENT"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["CURRENT", "HISTORY"]
+
+
+def test_history_keeps_every_switch_and_leaves_out_a_line_cut_short(tmp_path):
+    store = StorePaths(tmp_path)
+    assert read_history(store) == []
+    for name in ("first", "second", "first"):
+        switch_current(store, Current(generation=name, bundle=BUNDLE))
+    with store.history.open("a") as file:
+        file.write('{"generation": "th')
+
+    assert [switch.generation for switch in read_history(store)] == ["first", "second", "first"]
 
 
 def test_a_store_without_a_generation_says_how_to_get_one(tmp_path):
@@ -75,7 +87,7 @@ def test_an_absent_or_damaged_manifest_is_refused(tmp_path):
     with pytest.raises(BadGeneration, match=r"manifest.json: expected .*No such file"):
         read_manifest(tmp_path)
 
-    (tmp_path / MANIFEST).write_text(make_manifest().model_dump_json().replace("/1", "/2"))
+    (tmp_path / MANIFEST).write_text(make_manifest().model_dump_json().replace("/2", "/3"))
     with pytest.raises(BadGeneration, match="manifest.json: malformed: Input should be"):
         read_manifest(tmp_path)
 

@@ -1,9 +1,7 @@
 """One bundle, one small catalogue and one published store for all service tests."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,11 +10,14 @@ from hypothesis import settings
 
 from relevance.bundle import BundleManifest, read_bundle
 from relevance.domain import Item
-from service.app import create_app
+from service.encoder import OnnxTokenEncoder
+from service.fakes import items_in_memory
+from service.item_codec import ItemCodec
+from service.query_cache import QueryCache
 from service.refresh.refresh import refresh
-from service.serving import Serving, open_serving
+from service.scorer import open_scorer
 from service.settings import Settings
-from service.teacher_door import Explainer
+from service.snapshot import Snapshot
 from tests.service.make_bundle import make_bundle
 
 # Disks and neighbours on a shared machine pause: a deadline would test them and not us.
@@ -71,26 +72,22 @@ def store_folder(
     tmp_path_factory: pytest.TempPathFactory, bundle_folder: Path, catalogue_file: Path
 ) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    refresh(bundle=bundle_folder, items=catalogue_file, store=folder, workers=1)
+    refresh(bundle=bundle_folder, items=catalogue_file, store=folder)
     return folder
 
 
 @pytest.fixture(scope="session")
-def serving(store_folder: Path) -> Iterator[Serving]:
-    with open_serving(Settings(store=store_folder)) as opened:
-        yield opened
+def snapshot(bundle_folder: Path, bundle: BundleManifest) -> Snapshot:
+    """The bundle's real graphs over the catalogue in memory."""
+    encoder = OnnxTokenEncoder.read(bundle_folder, bundle)
+    scorer, degraded = open_scorer(bundle_folder, bundle)
+    items = items_in_memory(CATALOGUE, ItemCodec(encoder, bundle))
+    return Snapshot(bundle, encoder, scorer, items, QueryCache(100), degraded)
 
 
 @pytest.fixture(scope="session")
 def client(store_folder: Path) -> Iterator[TestClient]:
+    from service.app import create_app
+
     with TestClient(create_app(Settings(store=store_folder))) as opened:
         yield opened
-
-
-def with_explainer(explainer: Explainer) -> Callable[[Settings], AbstractContextManager[Serving]]:
-    @contextmanager
-    def opened(settings: Settings) -> Iterator[Serving]:
-        with open_serving(settings) as serving:
-            yield replace(serving, explainer=explainer)
-
-    return opened

@@ -15,11 +15,13 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from exporter.golden import write_golden
 from exporter.maxsim_graph import write_maxsim_graph
 from relevance.bundle import ENCODER, GOLDEN, MAXSIM, TOKENIZER, BundleManifest, write_manifest
+from relevance.item_rows import RowCodec
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 WORDS = ("red", "blue", "water", "bottle", "steel", "oak", "desk", "lamp", "shoe", "cotton")
 CHARACTERS = string.ascii_lowercase + string.digits + ".,-'/"
 LONGEST = 64
+PLAIN = RowCodec()
 
 
 def make_bundle(
@@ -30,6 +32,7 @@ def make_bundle(
     max_query_tokens: int = 8,
     max_item_tokens: int = 6,
     logit_bias: float = -4.0,
+    codec: RowCodec = PLAIN,
 ) -> BundleManifest:
     folder.mkdir(parents=True, exist_ok=True)
     item_scale, logit_weight = 0.6 / 127, 12.0
@@ -38,13 +41,14 @@ def make_bundle(
     graph = encoder_graph(vocabulary=tokenizer.get_vocab_size(), dim=dim, seed=seed)
     onnx.save(graph, folder / ENCODER)
     write_maxsim_graph(folder / MAXSIM, dim=dim)
-    write_golden(folder / GOLDEN, dim=dim, rows=max_item_tokens)
+    write_golden(folder / GOLDEN, dim=dim, rows=codec.rows(max_item_tokens))
     return write_manifest(
         folder,
         dim=dim,
         max_query_tokens=max_query_tokens,
         max_item_tokens=max_item_tokens,
         item_text="title_brand_color",
+        codec=codec,
         item_scale=item_scale,
         logit_weight=logit_weight,
         logit_bias=logit_bias,

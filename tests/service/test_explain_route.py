@@ -1,17 +1,23 @@
+from dataclasses import replace
+
+import msgspec
 import pytest
-from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.testclient import TestClient
 
 from relevance.chain_of_thought import parse
 from relevance.domain import Item, Judgement
 from relevance.late_interaction import integer_maxima
-from service.app import create_app
-from service.fakes import WordJudge
+from service.explanations import Explanations
+from service.fakes import StandingService, WordJudge
+from service.job import Job
 from service.query import encode_query
-from service.schemas import ExplainReply
-from service.settings import Settings
-from tests.service.conftest import CATALOGUE, UNHURRIED, with_explainer
+from service.snapshot import Snapshot
+from service.teacher_door import Explainer
+from service.wire import ExplainReply
+from tests.service.conftest import CATALOGUE, FEW
+from tests.service.make_app import ForgetfulStore, make_client
 
 WITH_TEXT = [item for item in CATALOGUE if item.title]
 QUERIES = st.text("redwatbol oin", min_size=1, max_size=30).filter(str.strip)
@@ -19,19 +25,29 @@ QUERIES = st.text("redwatbol oin", min_size=1, max_size=30).filter(str.strip)
 
 class BrokenJudge:
     threshold = 0.5
+    fingerprint = "broken/1"
 
     def judge(self, query: str, item: Item) -> Judgement:
         raise RuntimeError("the teacher's files were removed")
 
 
+def taught(snapshot: Snapshot, *explainers: Explainer) -> TestClient:
+    return make_client(StandingService(snapshot, explanations=Explanations(explainers)))
+
+
+@pytest.fixture(scope="module")
+def client(snapshot) -> TestClient:
+    return taught(snapshot)
+
+
 def explain(client: TestClient, **body) -> dict:
     reply = client.post("/explain", json=body)
     assert reply.status_code == 200, reply.text
-    assert ExplainReply.model_validate_json(reply.content)
+    assert msgspec.json.decode(reply.content, type=ExplainReply)
     return reply.json()
 
 
-@UNHURRIED
+@FEW
 @given(query=QUERIES, item=st.sampled_from(WITH_TEXT), is_inline=st.booleans())
 def test_contributions_add_up_to_the_logit_behind_the_very_score(
     client, query, item, is_inline
@@ -50,7 +66,7 @@ def test_contributions_add_up_to_the_logit_behind_the_very_score(
     assert reply["truncated"] == rows["results"][0]["truncated"]
 
 
-@UNHURRIED
+@FEW
 @given(query=QUERIES, item=st.sampled_from(WITH_TEXT))
 def test_offsets_point_at_the_tokens_they_name(client, query, item) -> None:
     reply = explain(client, query=query, item_id=item.item_id)
@@ -62,19 +78,19 @@ def test_offsets_point_at_the_tokens_they_name(client, query, item) -> None:
         assert -1.1 <= row["cosine"] <= 1.1
 
 
-@UNHURRIED
+@FEW
 @given(query=QUERIES, item=st.sampled_from(WITH_TEXT))
 def test_the_best_item_token_is_the_first_of_the_largest_over_all_real_rows(
-    client, serving, query, item
+    client, snapshot, query, item
 ) -> None:
-    row = int(serving.items.rows_of([item.item_id])[0])
-    count, limit = int(serving.items.token_counts[row]), serving.bundle.max_item_tokens
-    real_rows = serving.items.arena[row : row + 1, :count].swapaxes(0, 1)  # each row as an item
-    dots = integer_maxima(encode_query(serving, query).tokens.steps, real_rows)
+    row = int(snapshot.items.rows_of([item.item_id])[0])
+    count, limit = int(snapshot.items.token_counts[row]), snapshot.bundle.max_item_tokens
+    real_rows = snapshot.items.arena[row : row + 1, :count].swapaxes(0, 1)  # each row as an item
+    dots = integer_maxima(encode_query(Job(snapshot), query).tokens.steps, real_rows)
 
     reply = explain(client, query=query, item_id=item.item_id)
 
-    offsets = serving.encoder.tokenise(reply["item_text"], limit=limit).offsets
+    offsets = snapshot.encoder.tokenise(reply["item_text"], limit=limit).offsets
     expected = [offsets[best] for best in dots.argmax(axis=0)]
     assert [(c["best"]["start"], c["best"]["end"]) for c in reply["contributions"]] == expected
 
@@ -93,10 +109,8 @@ def test_without_a_teacher_the_student_still_answers(client) -> None:
     assert len(reply["contributions"]) == 3
 
 
-def test_the_teacher_gives_aspects_and_a_chain_of_thought(store_folder) -> None:
-    app = create_app(Settings(store=store_folder), opened=with_explainer(WordJudge()))
-    with TestClient(app) as client:
-        reply = explain(client, query="steel bottle", item_id="B001")
+def test_the_teacher_gives_aspects_and_a_chain_of_thought(snapshot) -> None:
+    reply = explain(taught(snapshot, WordJudge()), query="steel bottle", item_id="B001")
 
     assert reply["teacher"] == {
         "state": "ok",
@@ -111,12 +125,35 @@ def test_the_teacher_gives_aspects_and_a_chain_of_thought(store_folder) -> None:
     assert parse(reply["chain_of_thought"]).label == "Good"
 
 
-def test_a_teacher_that_fails_leaves_the_students_answer(store_folder, client) -> None:
-    app = create_app(Settings(store=store_folder), opened=with_explainer(BrokenJudge()))
-    with TestClient(app) as broken:
-        reply = explain(broken, query="steel bottle", item_id="B001")
+def test_a_teacher_that_fails_leaves_the_students_answer(snapshot, client) -> None:
+    reply = explain(taught(snapshot, BrokenJudge()), query="steel bottle", item_id="B001")
 
     assert reply == explain(client, query="steel bottle", item_id="B001")
+
+
+def test_a_second_teacher_gives_its_reasons_under_its_own_name(snapshot) -> None:
+    reply = explain(taught(snapshot, BrokenJudge(), WordJudge()), query="steel", item_id="B001")
+
+    assert (reply["teacher"]["state"], reply["teacher"]["judge"]) == ("unavailable", "teacher:word")
+    assert reply["chain_of_thought"]
+
+
+def test_a_passed_deadline_costs_the_reasons_and_not_the_alignment(snapshot, client) -> None:
+    hurried = taught(snapshot, WordJudge())
+
+    reply = explain(hurried, query="steel bottle", item_id="B001", deadline_ms=1e-6)
+
+    assert reply["teacher"]["state"] in ("timeout", "ok")  # a quick answer may come all the same
+    assert reply["score"] == explain(client, query="steel bottle", item_id="B001")["score"]
+
+
+def test_an_item_whose_rows_are_lost_is_explained_from_its_text(snapshot, client) -> None:
+    store = ForgetfulStore(snapshot.items, ("B001",))
+
+    reply = explain(taught(replace(snapshot, items=store)), query="steel", item_id="B001")
+
+    whole = explain(client, query="steel", item_id="B001")
+    assert reply == {**whole, "status": "encoded", "degraded": ["rows_lost"]}
 
 
 @pytest.mark.parametrize("asked", [{"item_id": "B005"}, {"item": {"id": "empty"}}])

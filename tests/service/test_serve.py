@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
+from typer.testing import CliRunner
 
-from relevance.errors import Unavailable
+from relevance.errors import BadGeneration, BadInput, Unavailable
 from service.client import RelevanceClient
-from service.serve_commands import check_port_is_free
+from service.serve_commands import app, check_port_is_free
+from service.settings import FILE_VARIABLE, Settings, read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAINING_STACK = {"torch", "transformers", "onnx", "sklearn", "vllm"}
@@ -40,11 +43,13 @@ def serving_process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        if process.stderr is not None:
+            process.stderr.close()
 
 
 def wait_until_healthy(client: RelevanceClient, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
             client.health()
@@ -68,10 +73,10 @@ def test_the_real_service_scores_over_http_without_a_training_stack(
         wait_until_healthy(over_http, process)
         reply = over_http.score("red water bottle", ["B001", "B003"])
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
     asked = {"query": "red water bottle", "item_ids": ["B001", "B003"]}
-    assert reply.model_dump(mode="json") == client.post("/score", json=asked).json()
+    assert msgspec.to_builtins(reply) == client.post("/score", json=asked).json()
     loaded = {name.split(".")[0] for name in json.loads(modules.read_text())}
     assert {"onnxruntime", "fastapi"} <= loaded
     assert not loaded & TRAINING_STACK
@@ -107,3 +112,35 @@ def test_importing_the_commands_loads_nothing_heavy() -> None:
 
     loaded = set(shown.stdout.decode().split())
     assert not loaded & {"onnxruntime", "fastapi", "uvicorn", "httpx", "numpy", "pyarrow"}
+
+
+def said(*words: str) -> str:
+    return CliRunner().invoke(app, words, catch_exceptions=False).output
+
+
+def test_every_setting_is_an_option_that_says_what_it_is_for() -> None:
+    shown = " ".join(said("--help").split())
+
+    for name, field in Settings.model_fields.items():
+        assert f"--{name.replace('_', '-')}" in shown
+        assert " ".join((field.description or "?").split()[:3]) in shown
+
+
+def test_the_printed_settings_are_a_file_that_reads_back(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("ELLM_MAX_QUEUE", "7")
+    file = tmp_path / "ellm.toml"
+
+    file.write_text(said("--store", "shop", "--port", "9001", "--print-config"))
+
+    settings = read_settings({FILE_VARIABLE: str(file)})
+    assert (settings.store, settings.port, settings.max_queue) == (Path("shop"), 9001, 7)
+
+
+def test_a_store_without_a_generation_is_refused_before_anything_listens(tmp_path) -> None:
+    with pytest.raises(BadGeneration, match="expected a published generation"):
+        said("--store", str(tmp_path), "--port", str(free_port()))
+
+
+def test_a_wrong_option_is_refused_by_its_name() -> None:
+    with pytest.raises(BadInput, match="--workers: .* got '0'"):
+        said("--store", "shop", "--workers", "0")

@@ -1,0 +1,1 @@
+"""Processes that `ellm bench service` measures beside the service: its parts, and bare HTTP."""

@@ -1,0 +1,25 @@
+"""One request at work: the snapshot it holds to its end, what it may use, and what it took."""
+
+from dataclasses import dataclass, field
+
+from service.deadline import Deadline
+from service.limits import Limits
+from service.missing_texts import MissingTexts
+from service.snapshot import Origin, Snapshot
+from service.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Handed to everything that computes for one request; `work` is filled on the way."""
+
+    snapshot: Snapshot
+    limits: Limits = Limits()
+    deadline: Deadline = Deadline()
+    work: Work = field(default_factory=Work)
+    missing: MissingTexts = MissingTexts()
+
+    @property
+    def origin(self) -> Origin:
+        """Where this request's answer comes from."""
+        return self.snapshot.origin(*self.work.degraded)

@@ -1,0 +1,76 @@
+"""How OpenAPI shows routes that read and write their bodies themselves, with the schemas of `wire`.
+
+FastAPI documents what pydantic checks; these bodies never meet pydantic.
+"""
+
+from typing import Any
+
+import msgspec
+
+from service import search_wire, wire
+from service.bodies import Encoding
+
+REFERENCE = "#/components/schemas/{name}"
+Schema = type[msgspec.Struct]
+SHOWN: tuple[Schema, ...] = (
+    wire.ScoreRequest,
+    wire.ScoreReply,
+    wire.ColumnsReply,
+    wire.BatchRequest,
+    wire.BatchReply,
+    wire.BatchColumnsReply,
+    wire.ExplainRequest,
+    wire.ExplainReply,
+    search_wire.SearchRequest,
+    search_wire.SearchReply,
+    wire.ErrorReply,
+)
+MEANINGS = {
+    400: "The body is not JSON or MessagePack.",
+    401: "An API key is needed.",
+    403: "The API key does not allow this.",
+    404: "No such item.",
+    408: "The body did not arrive in time.",
+    409: "Another generation is loaded than the request asks for.",
+    413: "The body is too long.",
+    422: "A field is missing, unknown or out of bounds.",
+    429: "Too many requests; `retry-after` says when to come again.",
+    503: "Not ready, or a part of the service is gone.",
+    504: "The deadline passed, and the request asked for all or nothing.",
+}
+
+
+def described(
+    path: str,
+    request: type[msgspec.Struct],
+    *replies: type[msgspec.Struct],
+    faults: tuple[int, ...],
+) -> dict[str, Any]:
+    """Keyword arguments for a route's decorator."""
+    examples = {name: {"value": value} for name, value in wire.EXAMPLES[path].items()}
+    content = content_of(request)
+    content[Encoding.JSON] |= {"examples": examples}
+    return {
+        "response_model": None,
+        "responses": {200: {"content": content_of(*replies)}, **refusals(*faults)},
+        "openapi_extra": {"requestBody": {"required": True, "content": content}},
+    }
+
+
+def content_of(*schemas: Schema) -> dict[str, dict[str, Any]]:
+    """One of these schemas, in either encoding."""
+    references = [{"$ref": REFERENCE.format(name=schema.__name__)} for schema in schemas]
+    shape = references[0] if len(references) == 1 else {"anyOf": references}
+    return {encoding.value: {"schema": shape} for encoding in Encoding}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error envelope under each of these statuses; errors are always JSON."""
+    content = {Encoding.JSON.value: content_of(wire.ErrorReply)[Encoding.JSON]}
+    return {status: {"description": MEANINGS[status], "content": content} for status in statuses}
+
+
+def add_wire(document: dict[str, Any]) -> None:
+    """Add the schemas that `described` refers to to an OpenAPI document."""
+    _, schemas = msgspec.json.schema_components(SHOWN, ref_template=REFERENCE)
+    document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)

@@ -1,0 +1,269 @@
+"""Catalogues as streams of normalised records: files, folders of files, or standard input.
+
+The same columns, checks and results as `relevance.records.read_catalogue`, which holds a whole
+catalogue in memory (a test compares them); here memory stays at one batch. Repeated ids are
+`spool.py`'s, which sees all of them.
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from relevance.errors import BadInput
+from relevance.records import ITEM_COLUMNS
+from relevance.text import normalise
+from service.store.item_records import PLAIN_FIELDS, SCHEMA
+
+ROWS_AT_A_TIME = 8192
+CSV_BLOCK_BYTES = 4 << 20
+STDIN = Path("-")
+NAMES = (*ITEM_COLUMNS.required, *ITEM_COLUMNS.optional)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueBatch:
+    """Some records, and the file and row (from 1) the first of them came from."""
+
+    path: Path
+    first_row: int
+    records: pa.RecordBatch
+
+
+def read_catalogue_batches(
+    items: Path, *, kind: str | None = None, scratch: Path, stdin: BinaryIO | None = None
+) -> Iterator[CatalogueBatch]:
+    """Every record of a file, of all known files below a folder by name, or of standard input.
+
+    `kind` is csv, tsv, jsonl or parquet where the name does not say it; `-` is standard input,
+    kept in the folder `scratch` while it is read. Raises `BadInput` naming file and row.
+    """
+    if items == STDIN:
+        if kind is None:
+            raise BadInput("standard input: expected --format csv, tsv, jsonl or parquet")
+        kept = scratch / f"stdin.{kind}"
+        with kept.open("wb") as file:
+            shutil.copyfileobj(stdin or sys.stdin.buffer, file, CSV_BLOCK_BYTES)
+        try:
+            yield from _read_file(kept, kind)
+        finally:
+            kept.unlink()
+        return
+    for path in _files(items):
+        yield from _read_file(path, kind or path.suffix.removeprefix("."))
+
+
+def _files(items: Path) -> list[Path]:
+    if not items.is_dir():
+        return [items]
+    found = sorted(p for p in items.rglob("*") if p.suffix.removeprefix(".") in _READERS)
+    if not found:
+        raise BadInput(f"{items}: expected files named {_known_suffixes()}, found none")
+    return found
+
+
+def _read_file(path: Path, kind: str) -> Iterator[CatalogueBatch]:
+    if kind not in _READERS:
+        raise BadInput(f"{path}: expected one of {_known_suffixes()}, got `.{kind}`")
+    if not path.is_file():
+        raise BadInput(f"{path}: expected a catalogue file, found none")
+    row = 1
+    try:
+        for raw in _READERS[kind](path):
+            if len(raw):
+                yield CatalogueBatch(path, row, _records(raw, path, row))
+            row += len(raw)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as fault:
+        raise BadInput(f"{path}: not readable as {kind} after row {row - 1}: {fault}") from fault
+    if row == 1:
+        raise BadInput(f"{path}: expected at least one row, got an empty catalogue file")
+
+
+def _records(raw: pa.RecordBatch, path: Path, first_row: int) -> pa.RecordBatch:
+    columns = {name: _text_column(raw, name, path, first_row) for name in NAMES}
+    _check_ids(columns["item_id"], path, first_row)
+    texts = {
+        name: columns[name] if name == "item_id" else normalised(columns[name])
+        for name in PLAIN_FIELDS
+    }
+    attributes = _attributes(columns["attributes_json"], path, first_row)
+    return pa.RecordBatch.from_arrays([*texts.values(), attributes], schema=SCHEMA)
+
+
+def _text_column(raw: pa.RecordBatch, name: str, path: Path, first_row: int) -> pa.StringArray:
+    if name not in raw.schema.names:
+        return pa.array([""] * len(raw), pa.string())
+    column = raw[name]
+    if pa.types.is_floating(column.type) or pa.types.is_boolean(column.type):
+        raise BadInput(
+            f"{path}: column `{name}`: expected text or whole numbers, got {column.type}"
+        )
+    try:
+        texts = column.cast(pa.string())
+        texts.validate(full=True)
+    except pa.ArrowException as fault:
+        raise BadInput(
+            f"{path}: row {first_row} or later: column `{name}`: expected text: {fault}"
+        ) from fault
+    return texts
+
+
+def _check_ids(ids: pa.StringArray, path: Path, first_row: int) -> None:
+    empty = pc.or_kleene(ids.is_null(), pc.equal(pc.utf8_trim_whitespace(ids), ""))
+    at = pc.index(empty, value=True).as_py()
+    if at >= 0:
+        row = first_row + at
+        raise BadInput(f"{path}: row {row}: column `item_id` is empty, expected a value")
+
+
+def normalised(texts: pa.StringArray) -> pa.StringArray:
+    """`relevance.text.normalise` of each text, null as empty; plain ASCII is passed by unread."""
+    filled = texts.fill_null("")
+    is_plain = pc.and_(
+        pc.ascii_is_printable(filled),
+        pc.invert(
+            pc.or_(
+                pc.match_substring(filled, "  "),
+                pc.or_(pc.starts_with(filled, " "), pc.ends_with(filled, " ")),
+            )
+        ),
+    )
+    if pc.all(is_plain, min_count=0).as_py():
+        return filled
+    others = pc.invert(is_plain)
+    rewritten = [normalise(text) for text in filled.filter(others).to_pylist()]
+    return pc.replace_with_mask(filled, others, pa.array(rewritten, pa.string()))
+
+
+def _attributes(texts: pa.StringArray, path: Path, first_row: int) -> pa.MapArray:
+    counts, names, values = [0], [], []
+    for at, text in enumerate(texts.to_pylist()):
+        for name, value in _pairs(text, path, first_row + at):
+            names.append(name)
+            values.append(value)
+        counts.append(len(names))
+    offsets = pa.array(np.array(counts, np.int32))
+    keys, items = pa.array(names, pa.string()), pa.array(values, pa.string())
+    return pa.MapArray.from_arrays(offsets, keys, items)
+
+
+def _pairs(text: str | None, path: Path, row: int) -> list[tuple[str, str]]:
+    if not text:
+        return []
+    try:
+        pairs = json.loads(text).items()
+    except (json.JSONDecodeError, AttributeError) as fault:
+        raise BadInput(
+            f"{path}: row {row}: attributes_json: expected a JSON object: {fault}"
+        ) from fault
+    texts = ((normalise(name), _attribute_text(value)) for name, value in pairs)
+    return [(name, value) for name, value in texts if name and value]
+
+
+def _attribute_text(value: object) -> str:
+    values = value if isinstance(value, list) else [value]
+    return normalise(", ".join(str(v) for v in values if v is not None))
+
+
+def _known(found: list[str], path: Path) -> list[str]:
+    if "item_id" not in found:
+        raise BadInput(
+            f"{path}: a catalogue file needs the column item_id; found: {', '.join(found)}"
+        )
+    for name in NAMES:
+        if found.count(name) > 1:
+            raise BadInput(f"{path}: expected one column `{name}`, got {found.count(name)}")
+    return [name for name in NAMES if name in found]
+
+
+def _read_parquet(path: Path) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(path) as file:
+        known = _known(file.schema_arrow.names, path)
+        yield from file.iter_batches(batch_size=ROWS_AT_A_TIME, columns=known)
+
+
+def _read_csv(path: Path, delimiter: str = ",") -> Iterator[pa.RecordBatch]:
+    if not path.stat().st_size:
+        raise BadInput(f"{path}: expected a header and rows, got an empty file")
+    parse_options = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    with pa_csv.open_csv(path, parse_options=parse_options) as header:
+        known = _known(header.schema.names, path)
+    convert_options = pa_csv.ConvertOptions(
+        include_columns=known,
+        column_types={name: pa.string() for name in known},  # "007" is an id, not seven
+        strings_can_be_null=True,
+        null_values=[""],
+    )
+    options = pa_csv.ReadOptions(block_size=CSV_BLOCK_BYTES)
+    with pa_csv.open_csv(
+        path,
+        read_options=options,
+        parse_options=parse_options,
+        convert_options=convert_options,
+    ) as batches:
+        for batch in batches:
+            for start in range(0, len(batch), ROWS_AT_A_TIME):
+                yield batch.slice(start, ROWS_AT_A_TIME)
+
+
+def _read_tsv(path: Path) -> Iterator[pa.RecordBatch]:
+    return _read_csv(path, "\t")
+
+
+def _read_jsonl(path: Path) -> Iterator[pa.RecordBatch]:
+    """Line by line: Arrow's own reader would take texts that look like dates for dates."""
+    records: list[dict[str, object]] = []
+    with path.open("rb") as file:
+        for line, content in enumerate(file, start=1):
+            content = content.removeprefix(b"\xef\xbb\xbf") if line == 1 else content
+            if content.strip():
+                records.append(_object(content, path, line))
+            if len(records) == ROWS_AT_A_TIME:
+                yield pa.RecordBatch.from_pylist(records, _TEXTS)
+                records = []
+    yield pa.RecordBatch.from_pylist(records, _TEXTS)
+
+
+def _object(content: bytes, path: Path, line: int) -> dict[str, object]:
+    try:
+        record = orjson.loads(content)
+    except orjson.JSONDecodeError as fault:
+        raise BadInput(f"{path}: line {line}: expected a JSON object: {fault}") from fault
+    if not isinstance(record, dict):
+        raise BadInput(f"{path}: line {line}: expected a JSON object, got {content[:40]!r}")
+    if "item_id" not in record:
+        raise BadInput(
+            f"{path}: line {line}: expected `item_id`; found: {', '.join(sorted(record))}"
+        )
+    return {name: _text(record.get(name), path, line, name) for name in NAMES}
+
+
+def _text(value: object, path: Path, line: int, name: str) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadInput(f"{path}: line {line}: column `{name}`: expected text, got {value!r:.40}")
+    return str(value)  # ids are often written as numbers
+
+
+def _known_suffixes() -> str:
+    return ", ".join(f".{kind}" for kind in _READERS)
+
+
+_TEXTS = pa.schema({name: pa.string() for name in NAMES})
+_READERS: dict[str, Callable[[Path], Iterator[pa.RecordBatch]]] = {
+    "parquet": _read_parquet,
+    "csv": _read_csv,
+    "tsv": _read_tsv,
+    "jsonl": _read_jsonl,
+}

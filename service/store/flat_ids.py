@@ -1,0 +1,92 @@
+"""Many ids as two arrays, UTF-8 bytes and offsets: no Python object per id, mappable from files."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool, Int64, UInt8, UInt64
+
+
+@dataclass(frozen=True, slots=True)
+class FlatIds:
+    """Id k is `content[offsets[k] : offsets[k + 1]]`."""
+
+    content: UInt8[np.ndarray, " bytes"]
+    offsets: UInt64[np.ndarray, " ids_and_one"]
+
+    @classmethod
+    def of(cls, encoded: Sequence[bytes]) -> Self:
+        """Flatten encoded ids."""
+        offsets = np.zeros(len(encoded) + 1, np.uint64)
+        lengths = np.fromiter(map(len, encoded), np.uint64, len(encoded))
+        np.cumsum(lengths, out=offsets[1:])
+        return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets)
+
+    @classmethod
+    def of_column(cls, column: pa.StringArray) -> Self:
+        """The ids of an Arrow column without nulls, its bytes not copied."""
+        _, offsets_buffer, content = column.buffers()
+        width = np.int64 if pa.types.is_large_string(column.type) else np.int32
+        found = np.frombuffer(offsets_buffer, width) if offsets_buffer else np.zeros(1, width)
+        offsets = found[column.offset : column.offset + len(column) + 1].astype(np.uint64)
+        shown = np.frombuffer(content, np.uint8) if content else np.empty(0, np.uint8)
+        return cls(shown[int(offsets[0]) : int(offsets[-1])], offsets - offsets[0])
+
+    @classmethod
+    def joined(cls, several: Iterable[Self]) -> Self:
+        """The ids of one after those of the other."""
+        parts = list(several)
+        starts = np.cumsum([0, *(len(part.content) for part in parts)]).astype(np.uint64)
+        offsets = [part.offsets[:-1] + start for part, start in zip(parts, starts, strict=False)]
+        content = [part.content for part in parts]
+        return cls(
+            np.concatenate([np.empty(0, np.uint8), *content]),
+            np.concatenate([*offsets, starts[-1:]]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def slice(self, start: int, end: int) -> "FlatIds":
+        """The ids from `start` up to `end`; shares the bytes."""
+        offsets = self.offsets[start : end + 1]
+        return FlatIds(self.content[int(offsets[0]) : int(offsets[-1])], offsets - offsets[0])
+
+    def texts(self, places: Int64[np.ndarray, " places"]) -> list[str]:
+        """The ids at some places as text."""
+        starts, ends = self.offsets[places].tolist(), self.offsets[places + 1].tolist()
+        return [
+            decode_id(self.content[start:end].tobytes())
+            for start, end in zip(starts, ends, strict=True)
+        ]
+
+    def encoded(self) -> list[bytes]:
+        """All ids as bytes, for hashing."""
+        content, offsets = np.ascontiguousarray(self.content).data, self.offsets.tolist()
+        return [bytes(content[a:b]) for a, b in zip(offsets, offsets[1:], strict=False)]
+
+    def hold(self, places: Int64[np.ndarray, " ids"], asked: "FlatIds") -> Bool[np.ndarray, " ids"]:
+        """Whether the id at `places[k]` is `asked`'s id k."""
+        starts = self.offsets[places].astype(np.int64)
+        asked_starts = asked.offsets[:-1].astype(np.int64)
+        lengths = asked.offsets[1:].astype(np.int64) - asked_starts
+        same = self.offsets[places + 1].astype(np.int64) - starts == lengths
+        lengths = np.where(same, lengths, 0)  # nothing to compare where the lengths differ
+        ends = np.cumsum(lengths)
+        within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
+        ours = self.content[np.repeat(starts, lengths) + within]
+        theirs = asked.content[np.repeat(asked_starts, lengths) + within]
+        differing = np.concatenate([[0], np.cumsum(ours != theirs)])
+        return same & (differing[ends] == differing[ends - lengths])
+
+
+def encode_id(item_id: str) -> bytes:
+    """An id's bytes; a lone surrogate, which no catalogue can hold, is merely an unknown id."""
+    return item_id.encode("utf-8", "surrogatepass")
+
+
+def decode_id(encoded: bytes) -> str:
+    """The id with these bytes."""
+    return encoded.decode("utf-8", "surrogatepass")

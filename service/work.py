@@ -1,0 +1,70 @@
+"""What answering a request took, as one value a request fills and telemetry reads afterwards.
+
+Counting and exporting it is telemetry's; nothing here holds a query's or an item's text.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float64
+
+
+class Stage(StrEnum):
+    """Where a request's time goes, in order; each is a label of the stage histogram."""
+
+    PARSE = "parse"
+    ENCODE = "encode"  # tokenise and encode the query; nothing on a hit of the query cache
+    FETCH = "fetch"
+    ENCODE_ITEMS = "encode_items"
+    SCORE = "score"
+    EXPLAIN = "explain"
+    SERIALISE = "serialise"
+
+
+@dataclass(slots=True)
+class Work:
+    """One request's work; lives in one thread at a time.
+
+    `cache_hits` and `cache_misses` count looked-up queries, `statuses` candidates by status,
+    `scores` are those given, `degraded` the reasons this request met, `teacher` its state where
+    one was asked.
+    """
+
+    seconds: dict[Stage, float] = field(default_factory=dict)
+    cache_hits: int = 0
+    cache_misses: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    scores: list[Float64[np.ndarray, " candidates"]] = field(default_factory=list)
+    degraded: tuple[str, ...] = ()
+    teacher: str | None = None
+
+    @contextmanager
+    def timed(self, stage: Stage) -> Iterator[None]:
+        """Add the time of a block to a stage."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            taken = time.perf_counter() - started
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + taken
+
+
+class Telemetry(Protocol):
+    """Takes each answered request's work; must not raise and must be quick."""
+
+    def record(self, route: str, work: Work) -> None:
+        """Count one answered request of `route`."""
+        ...
+
+
+class Untold:
+    """A `Telemetry` that counts nothing."""
+
+    def record(self, route: str, work: Work) -> None:
+        """Forget it."""
