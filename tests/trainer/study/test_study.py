@@ -1,0 +1,158 @@
+"""A study end to end on the toy shop: planned, run, resumed, and its tables."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from relevance.errors import BadInput
+from relevance.folds import holdout, read_folds, split
+from relevance.records import read_pairs, write_judgements, write_pairs
+from tests.trainer.make_students import make_judgement, shop_pairs, write_shop
+from tests.trainer.test_train import right_judgement
+from trainer.study.cells import Cell, read_cell
+from trainer.study.material import StudyMaterial, bounded_pool
+from trainer.study.plan import expected_seconds, plan_study
+from trainer.study.rows import BASELINE, MKD, quick_rows, study_rows
+
+
+@pytest.fixture(autouse=True)
+def _as_before():
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory) -> tuple[Path, Path]:
+    """The toy shop and, for fold 0 alone, a teacher that is right: as the demo lays it out."""
+    folder = tmp_path_factory.mktemp("work")
+    pairs = [pair for at, pair in enumerate(shop_pairs()) if at % 3 == 0]
+    data, folds = write_shop(folder, pairs)
+    parts = split(read_folds(folds), read_pairs(Path(f"{data}_pairs.parquet")), fold=0)
+    held = holdout(parts, queries_of=parts.validation)
+    free = [p for p in shop_pairs(labelled=False) if not held.holds_query(p.query)]
+    pool = [pair for pair in free if not held.holds_item(pair.item_id)]
+    write_pairs(folder / "fold0" / "pool.parquet", pool)
+    known = {(pair.query, pair.item_id): pair for pair in shop_pairs()}
+    write_judgements(
+        folder / "fold0" / "pool_judgements.parquet",
+        [right_judgement(known[pair.query, pair.item_id]) for pair in pool],
+    )
+    write_judgements(
+        folder / "fold0" / "teacher" / "judgements.parquet",
+        [
+            make_judgement(p.query, p.item_id, 2.0 * bool(p.good) - 1, held_out_of="0")
+            for p in pairs
+        ],
+    )
+    return data, folder
+
+
+def run(work, out: Path, *words: object):
+    from trainer.study_commands import app
+
+    data, folder = work
+    fixed = ("--data", data, "--work", folder, "--out", out, "--cache", out / "cache")
+    typed = [str(word) for word in (*fixed, "--threads", 1, "--steps", 2, *words)]
+    return CliRunner().invoke(app, typed, catch_exceptions=False)
+
+
+def row_options(*names: str) -> list[str]:
+    return [word for name in names for word in ("--row", name)]
+
+
+def test_planning_says_the_cost_and_what_cannot_be_run_and_runs_nothing(
+    work, tmp_path, wide_backbone_folder
+):
+    done = run(work, tmp_path / "out", "--plan", "--backbone", wide_backbone_folder)
+
+    assert "0 cells are finished," in done.output
+    assert "minutes on two cores" in done.output
+    assert "cannot run MKD-ColBERT, fold 1: no judgements of a teacher in" in done.output
+    assert "cannot run MKD-ColBERT, pool 100,000, fold 0: the pool has" in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_cells_are_run_once_and_the_tables_name_what_was_run(work, tmp_path, wide_backbone_folder):
+    out = tmp_path / "out"
+    words = (
+        *("--folds", 1, "--backbone", wide_backbone_folder),
+        *row_options("token overlap", "BM25", "teacher", "ReprBERT"),
+    )
+
+    first = run(work, out, *words)
+    files = sorted((out / "runs").iterdir())
+    before = [path.read_bytes() for path in files]
+    second = run(work, out, *words)
+
+    assert first.exit_code == second.exit_code == 0
+    assert len(files) == 4
+    assert "4 cells are finished, 0 to run" in second.output
+    assert [path.read_bytes() for path in files] == before
+    page = (out / "study-shop.md").read_text()
+    assert "| teacher | 1 × 1 | 100.0 | 100.0 |" in page
+    assert "| ColBERT |  |  |" in page
+    assert len(list((out / "cache").iterdir())) == 1  # the BERT that taught the ReprBERT
+    content = json.loads(files[2].read_text())
+    assert content["row"] == "teacher"
+    assert (
+        sum(len(q["logits"]) for q in content["queries"].values()) == content["measures"]["pairs"]
+    )
+
+
+def test_a_students_cell_holds_measures_cost_and_slices_that_its_scores_give(
+    work, tmp_path, wide_backbone_folder
+):
+    out = tmp_path / "out"
+    run(work, out, "--quick", "--folds", 1, "--backbone", wide_backbone_folder,
+        *row_options(MKD))  # fmt: skip
+
+    material = StudyMaterial(*work, str(wide_backbone_folder))
+    rows = quick_rows(study_rows(steps=2))
+    plan = plan_study(rows, material, out / "runs", folds=1)
+    (found,) = plan.finished
+    assert found.cell.row.name == MKD
+    assert len(found.queries) == len(material.parts(0).test)
+    from relevance.metrics import roc_auc
+
+    assert found.measures["roc_auc"] == pytest.approx(roc_auc(found.good, found.logits), abs=1e-4)
+    assert found.cost["parameters"] > 1000
+    assert found.cost["cached_ms"] > 0
+    assert set(found.slices) <= {"head", "long tail"}
+    assert {cell.row.name for cell in plan.to_run} == set(rows) - {MKD}
+    assert "A quick run" in (out / "study-shop-quick.md").read_text()
+    assert expected_seconds(plan.to_run, plan.finished) < expected_seconds(plan.to_run, ())
+
+
+def test_changed_judgements_make_another_cell(work, tmp_path, wide_backbone_folder):
+    material = StudyMaterial(*work, str(wide_backbone_folder))
+
+    taught, untaught = (material.inputs(0, taught=taught) for taught in (True, False))
+
+    row = study_rows()[MKD]
+    assert taught != untaught
+    assert read_cell(tmp_path, Cell(row, 0, 0, taught)) is None
+    assert material.inputs(0, taught=True) == taught
+    other = StudyMaterial(*work, "another-backbone")
+    assert other.inputs(0, taught=True) != taught
+
+
+def test_a_bounded_pool_is_a_stretch_of_the_whole(work, wide_backbone_folder):
+    data = StudyMaterial(*work, str(wide_backbone_folder)).training_data(0, taught=True)
+
+    found = bounded_pool(data, 20, seed=1)
+
+    assert len(found.pool) == 20
+    places = [data.pool.index(pair) for pair in found.pool]
+    assert np.all(np.diff(places) % len(data.pool) == 1)
+    assert bounded_pool(data, None, seed=0) is data
+    assert bounded_pool(data, 0, seed=0).pool == []
+
+
+def test_an_unknown_row_is_refused(work, tmp_path):
+    with pytest.raises(BadInput, match="row: expected one of token overlap, BM25"):
+        run(work, tmp_path, "--row", "GPT")
+    assert BASELINE in study_rows()

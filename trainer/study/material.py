@@ -1,0 +1,120 @@
+"""What a study is run on: a data set and, per fold, a folder with what the teacher judged.
+
+The folders are laid out as `ellm demo` leaves them: `folds.parquet`, and in `fold0`, `fold1` …
+`pool.parquet`, `pool_judgements.parquet` and `teacher/judgements.parquet`. A fold without them can
+still run the rows that need no teacher.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from relevance.domain import Item
+from relevance.folds import FoldAssignment, Split, read_folds, split
+from relevance.metrics import head_or_tail
+from relevance.records import (
+    DataSet,
+    Pair,
+    find_data_set,
+    read_catalogue,
+    read_pairs,
+    read_query_log,
+)
+from trainer.fold_data import read_training_data
+from trainer.material import TrainingData
+from trainer.ranking import read_gains
+
+
+@dataclass(frozen=True)
+class StudyMaterial:
+    """A data set, the folder of its folds, and the encoder that students start from."""
+
+    data: Path
+    folder: Path
+    backbone: str
+
+    @cached_property
+    def found(self) -> DataSet:
+        """The data set's files."""
+        return find_data_set(self.data)
+
+    @cached_property
+    def assignment(self) -> FoldAssignment:
+        """Which query is tested in which fold."""
+        return read_folds(self.folder / "folds.parquet")
+
+    @cached_property
+    def labelled(self) -> tuple[Pair, ...]:
+        """All human-labelled pairs."""
+        return tuple(pair for pair in read_pairs(self.found.pairs) if pair.good is not None)
+
+    @cached_property
+    def catalogue(self) -> Mapping[str, Item]:
+        """Items by id."""
+        return {item.item_id: item for item in read_catalogue(self.found.items)}
+
+    @cached_property
+    def gains(self) -> Mapping[tuple[str, str], float]:
+        """ESCI gains, where the data set has its grades."""
+        return read_gains(self.found.pairs)
+
+    @cached_property
+    def heads(self) -> Mapping[str, bool]:
+        """Whether each labelled query is head; one cut for the whole data set."""
+        queries = list(dict.fromkeys(pair.query for pair in self.labelled))
+        log = read_query_log(self.found.query_log) if self.found.query_log else None
+        titles = [item.title for item in self.catalogue.values()]
+        found = head_or_tail(queries, visitors=log, titles=titles)
+        return dict(zip(queries, found, strict=True))
+
+    def parts(self, fold: int) -> Split:
+        """The fold's train, validation and test pairs."""
+        return split(self.assignment, self.labelled, fold=fold)
+
+    def teacher_files(self, fold: int) -> tuple[Path, Path, Path]:
+        """The fold's pool, its judgements, and those of the labelled pairs."""
+        folder = self.folder / f"fold{fold}"
+        names = ("pool.parquet", "pool_judgements.parquet", "teacher/judgements.parquet")
+        pool, judged, labelled = (folder / name for name in names)
+        return pool, judged, labelled
+
+    def has_teacher(self, fold: int) -> bool:
+        """Whether all of the teacher's files are there."""
+        return all(path.is_file() for path in self.teacher_files(fold))
+
+    def training_data(self, fold: int, *, taught: bool) -> TrainingData:
+        """What a student of the fold may learn from, with the teacher's judgements if `taught`."""
+        pool, judged, labelled = self.teacher_files(fold)
+        return read_training_data(
+            self.data,
+            self.folder / "folds.parquet",
+            fold=fold,
+            pool=pool if taught else None,
+            judgements=(judged, labelled) if taught else (),
+        )
+
+    def inputs(self, fold: int, *, taught: bool) -> str:
+        """Sixteen hex digits over the files a cell of this fold reads, and the backbone."""
+        files: Sequence[Path] = (self.found.items, self.found.pairs)
+        if taught:
+            files = (*files, *self.teacher_files(fold))
+        digest = hashlib.sha256(f"{self.assignment.hash} {self.backbone}".encode())
+        for path in files:
+            digest.update(_content(path).encode())
+        return digest.hexdigest()[:16]
+
+
+def bounded_pool(data: TrainingData, pairs: int | None, *, seed: int) -> TrainingData:
+    """The same with at most so many pool pairs: a stretch of the pool, its blocks mostly whole."""
+    if pairs is None or pairs >= len(data.pool):
+        return data
+    start = (seed * 7919 * max(1, pairs)) % max(1, len(data.pool))
+    turned = [*data.pool[start:], *data.pool[:start]]
+    return replace(data, pool=turned[:pairs])
+
+
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,94 @@
+"""Which cells a study consists of, which are finished, and what the others will cost."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+import pyarrow.parquet as pq
+
+from trainer.study.cells import Cell, CellResult, read_cell
+from trainer.study.material import StudyMaterial
+from trainer.study.rows import Row, Source
+
+# Seconds per optimiser step of a MiniLM-size student, two cores with AVX-512 bfloat16, 16/32
+# tokens (docs/training.md): what a student that has no finished cell is guessed by.
+SECONDS_PER_STEP = {"colbert": 0.45, "bert": 0.9}
+USUAL_SECONDS_PER_STEP = 0.5
+OTHER_SECONDS = 20.0  # reading, tokenising, looks and the test, per training
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The study's cells: finished ones with their results, and those still to run, in order.
+
+    `missing` says for rows that cannot be run in a fold why not.
+    """
+
+    finished: tuple[CellResult, ...]
+    to_run: tuple[Cell, ...]
+    missing: tuple[str, ...]
+
+
+def plan_study(
+    rows: Mapping[str, Row],
+    material: StudyMaterial,
+    results: Path,
+    *,
+    folds: int | None = None,
+    only: frozenset[str] = frozenset(),
+) -> Plan:
+    """Find what is finished; `folds` bounds the folds of every row, `only` the rows to run."""
+    finished, to_run, missing = [], [], []
+    for row in rows.values():
+        wanted = min(row.folds, material.assignment.folds, folds or row.folds)
+        for fold in range(wanted):
+            reason = _hindrance(row, fold, material)
+            if reason:
+                missing.append(f"{row.name}, fold {fold}: {reason}")
+                continue
+            inputs = material.inputs(fold, taught=row.needs_teacher)
+            for seed in range(row.seeds):
+                cell = Cell(row, fold, seed, inputs)
+                found = read_cell(results, cell)
+                if found is not None:
+                    finished.append(found)
+                elif not only or row.name in only:
+                    to_run.append(cell)
+    return Plan(tuple(finished), tuple(_first_folds_first(to_run)), tuple(missing))
+
+
+def expected_seconds(cells: Iterable[Cell], finished: Sequence[CellResult]) -> float:
+    """What these cells will take, by the finished cells of the same student where there are any."""
+    known: dict[str, list[float]] = {}
+    for result in finished:
+        recipe = result.cell.row.recipe
+        if recipe is not None and "seconds_per_step" in result.training:
+            known.setdefault(recipe.student, []).append(result.training["seconds_per_step"])
+    return sum(_seconds(cell, known) for cell in cells)
+
+
+def _seconds(cell: Cell, known: Mapping[str, Sequence[float]]) -> float:
+    recipe = cell.row.recipe
+    if cell.row.source is not Source.STUDENT or recipe is None:
+        return 1.0
+    guess = SECONDS_PER_STEP.get(recipe.student, USUAL_SECONDS_PER_STEP)
+    per_step = mean(known[recipe.student]) if recipe.student in known else guess
+    return recipe.steps * per_step + OTHER_SECONDS
+
+
+def _hindrance(row: Row, fold: int, material: StudyMaterial) -> str:
+    """Why a row cannot be run in a fold; empty where it can."""
+    if not row.needs_teacher:
+        return ""
+    if not material.has_teacher(fold):
+        return f"no judgements of a teacher in {material.folder / f'fold{fold}'}"
+    pairs = pq.read_metadata(material.teacher_files(fold)[0]).num_rows
+    if row.pool_pairs is not None and row.pool_pairs > pairs:
+        return f"the pool has {pairs:,} pairs"
+    return ""
+
+
+def _first_folds_first(cells: Sequence[Cell]) -> list[Cell]:
+    """Every row's first fold and seed before any second one: an early end leaves whole tables."""
+    return sorted(cells, key=lambda cell: (cell.seed, cell.fold))

@@ -1,0 +1,233 @@
+"""Run one cell: train or look up its judge, score the fold's test part, measure.
+
+The test part is scored once, here. Students that teach other rows are kept in a cache folder.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from platform import machine
+from time import perf_counter
+
+import numpy as np
+
+from relevance.domain import Judgement
+from relevance.errors import BadInput
+from relevance.folds import holdout
+from relevance.late_interaction import sigmoid
+from relevance.metrics import (
+    brier,
+    calibration_error,
+    log_loss,
+    neg_pr_auc,
+    roc_auc,
+    within_query_auc,
+)
+from relevance.records import Pair, read_judgements
+from trainer.baselines import baseline_scores
+from trainer.cost import measure_cost
+from trainer.examples import TextLengths, tokenise_texts
+from trainer.material import TrainingData
+from trainer.ranking import gains_of, mean_ndcg
+from trainer.scoring import score_text_pairs
+from trainer.students.checkpoint import Checkpoint, read_student, write_checkpoint
+from trainer.students.devices import best_device
+from trainer.students.student import Student
+from trainer.study.cells import Cell, CellResult
+from trainer.study.material import StudyMaterial, bounded_pool
+from trainer.study.rows import Row, Source
+from trainer.teaching import student_judgements
+from trainer.train import Surroundings, train_student
+from trainer.world import World
+
+COST_PAIRS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What cells are run with: the material, all rows by name, and a cache of students."""
+
+    material: StudyMaterial
+    rows: Mapping[str, Row]
+    cache: Path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """A judge's logits on the test pairs, and what is known of its cost and training."""
+
+    logits: np.ndarray
+    cost: Mapping[str, object]
+    training: Mapping[str, float]
+
+
+def run_cell(cell: Cell, bench: Bench) -> CellResult:
+    """Train, score and measure; pairs that the judge cannot score are left out and counted."""
+    started = perf_counter()
+    test = bench.material.parts(cell.fold).test
+    scored = SOURCES[cell.row.source](cell, bench, test)
+    usable = ~np.isnan(scored.logits)
+    pairs = [pair for pair, use in zip(test, usable, strict=True) if use]
+    logits = scored.logits[usable]
+    good = np.array([bool(pair.good) for pair in pairs])
+    measures = measure(pairs, good, logits, bench, is_probability=_is_probability(cell.row))
+    return CellResult(
+        cell,
+        measures,
+        scored.cost,
+        {
+            **scored.training,
+            "cell_seconds": perf_counter() - started,
+            "left_out": float((~usable).sum()),
+        },
+        _slices(pairs, good, logits, bench.material.heads),
+        tuple(pair.query for pair in pairs),
+        tuple(pair.item_id for pair in pairs),
+        good,
+        logits,
+    )
+
+
+def measure(
+    pairs: list[Pair],
+    good: np.ndarray,
+    logits: np.ndarray,
+    bench: Bench,
+    *,
+    is_probability: bool,
+) -> dict[str, float]:
+    """Every measure that is defined for these pairs."""
+    queries = [pair.query for pair in pairs]
+    found = {
+        "pairs": float(len(pairs)),
+        "share_bad": float(1 - good.mean()),
+        "roc_auc": roc_auc(good, logits),
+        "neg_pr_auc": neg_pr_auc(good, logits),
+        "within_query_auc": within_query_auc(good, logits, queries),
+    }
+    gains = gains_of([(pair.query, pair.item_id) for pair in pairs], bench.material.gains)
+    if gains is not None:
+        found["ndcg"] = mean_ndcg(gains, logits, queries)
+    if is_probability:
+        probabilities = sigmoid(logits)
+        found |= {
+            "calibration_error": calibration_error(good, probabilities),
+            "brier": brier(good, probabilities),
+            "log_loss": log_loss(good, probabilities),
+        }
+    return {name: value for name, value in found.items() if not np.isnan(value)}
+
+
+def _is_probability(row: Row) -> bool:
+    return row.source in (Source.STUDENT, Source.TEACHER)
+
+
+def _slices(
+    pairs: list[Pair], good: np.ndarray, logits: np.ndarray, heads: Mapping[str, bool]
+) -> dict[str, dict[str, float]]:
+    is_head = np.array([heads[pair.query] for pair in pairs])
+    found = {}
+    for name, chosen in (("head", is_head), ("long tail", ~is_head)):
+        if good[chosen].any() and not good[chosen].all():
+            found[name] = {
+                "pairs": float(chosen.sum()),
+                "roc_auc": roc_auc(good[chosen], logits[chosen]),
+                "neg_pr_auc": neg_pr_auc(good[chosen], logits[chosen]),
+            }
+    return found
+
+
+def _student(cell: Cell, bench: Bench, test: tuple[Pair, ...]) -> Scored:
+    checkpoint = trained(cell, bench)
+    catalogue = bench.material.catalogue
+    logits = score_text_pairs(checkpoint, test, catalogue)
+    card = checkpoint.card
+    lengths = TextLengths(card.query_tokens, card.item_tokens, card.item_text)
+    timed = test[:COST_PAIRS]
+    texts = tokenise_texts(checkpoint.tokenizer, timed, catalogue, lengths)
+    cost = measure_cost(
+        checkpoint.student.to(best_device()),
+        timed,
+        texts,
+        training_ms=card.run["training_ms_per_1000_pairs"],
+    )
+    return Scored(logits, {**asdict(cost), "machine": machine()}, card.run)
+
+
+def _lexical(cell: Cell, bench: Bench, test: tuple[Pair, ...]) -> Scored:
+    held_out = holdout(bench.material.parts(cell.fold)).items
+    scores = baseline_scores(test, bench.material.catalogue, held_out=held_out)
+    return Scored(scores[cell.row.source], {}, {})
+
+
+def _teacher(cell: Cell, bench: Bench, test: tuple[Pair, ...]) -> Scored:
+    judged = {
+        (j.query, j.item_id): j.log_odds
+        for j in read_judgements(bench.material.teacher_files(cell.fold)[2])
+    }
+    found = [judged.get((pair.query, pair.item_id), np.nan) for pair in test]
+    return Scored(np.array(found, dtype=np.float64), {}, {})
+
+
+SOURCES: Mapping[Source, Callable[[Cell, Bench, tuple[Pair, ...]], Scored]] = {
+    Source.STUDENT: _student,
+    Source.OVERLAP: _lexical,
+    Source.BM25: _lexical,
+    Source.TEACHER: _teacher,
+}
+
+
+def trained(cell: Cell, bench: Bench) -> Checkpoint[Student]:
+    """The cell's student, from the cache where it was trained before.
+
+    An unfinished training goes on where it stopped.
+    """
+    folder = bench.cache / cell.key
+    if folder.is_dir():
+        return read_student(folder)
+    recipe = cell.row.recipe
+    if recipe is None:
+        raise BadInput(f"row {cell.row.name}: expected a recipe")
+    surroundings = Surroundings(
+        world=World(device=best_device()), state=bench.cache / f"{cell.key}.state"
+    )
+    checkpoint, _, _ = train_student(
+        _data(cell, bench),
+        replace(recipe, seed=cell.seed),
+        backbone_name=bench.material.backbone,
+        surroundings=surroundings,
+    )
+    if _teaches(cell.row, bench.rows):
+        write_checkpoint(folder, checkpoint)
+    return checkpoint
+
+
+def _teaches(row: Row, rows: Mapping[str, Row]) -> bool:
+    return any(other.taught_by == row.name for other in rows.values())
+
+
+def _data(cell: Cell, bench: Bench) -> TrainingData:
+    data = bench.material.training_data(cell.fold, taught=cell.row.needs_teacher)
+    data = bounded_pool(data, cell.row.pool_pairs, seed=cell.seed)
+    if cell.row.taught_by is None:
+        return data
+    return replace(data, judgements=_judgements_of(cell, bench, data))
+
+
+def _judgements_of(
+    cell: Cell, bench: Bench, data: TrainingData
+) -> dict[tuple[str, str], Judgement]:
+    """The pool judged by another row's students: the mean log-odds of so many seeds."""
+    row = bench.rows[str(cell.row.taught_by)]
+    members = []
+    for seed in range(cell.seed, cell.seed + cell.row.ensemble):
+        inputs = bench.material.inputs(cell.fold, taught=row.needs_teacher)
+        checkpoint = trained(Cell(row, cell.fold, seed, inputs), bench)
+        found = student_judgements(checkpoint, data.pool, data.catalogue, fingerprint=cell.key)
+        members.append({(j.query, j.item_id): j for j in found})
+    return {
+        key: replace(
+            judgement, log_odds=float(np.mean([member[key].log_odds for member in members]))
+        )
+        for key, judgement in members[0].items()
+    }
