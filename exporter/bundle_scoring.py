@@ -13,16 +13,28 @@ import onnxruntime as ort
 from tokenizers import Tokenizer
 from tqdm import tqdm
 
-from relevance.bundle import ENCODER, MAXSIM, TOKENIZER
+from relevance.bundle import ENCODER, MAXSIM, TOKENIZER, BundleManifest
+from relevance.item_rows import RowCodec, item_rows
 from relevance.late_interaction import (
     QuantisedQuery,
     logits,
-    quantise_item,
     quantise_query,
     token_contributions,
 )
 
-Encode = Callable[[str], np.ndarray]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedText:
+    """One text's real tokens: float32 embeddings (tokens, dim) and what each token reads."""
+
+    vectors: np.ndarray
+    pieces: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+
+Encode = Callable[[str], EncodedText]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,37 +46,63 @@ class Lengths:
 
 
 @dataclass(frozen=True, slots=True)
-class EncodedPairs:
-    """Distinct queries and items of some pairs as float token embeddings, and who meets whom."""
+class RowFormat:
+    """How an item's tokens become rows of the arena: see `relevance.item_rows`."""
 
-    queries: Mapping[str, np.ndarray]
-    items: Mapping[str, np.ndarray]
+    codec: RowCodec
+    scale: float
+    rows: int
+
+    @classmethod
+    def of(cls, manifest: BundleManifest) -> "RowFormat":
+        """The format of a bundle's arena."""
+        return cls(manifest.codec, manifest.item_scale, manifest.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPairs:
+    """Distinct queries and items of some pairs, encoded, and who meets whom."""
+
+    queries: Mapping[str, EncodedText]
+    items: Mapping[str, EncodedText]
     pairs: Sequence[tuple[str, str]]
 
 
 def open_session(path: Path) -> ort.InferenceSession:
-    """One thread: the same bits whatever else the machine does."""
+    """One thread, and no kernel that saturates: the same bits whatever else the machine does.
+
+    `x64quantprecision` keeps CPUs without VNNI from adding products of 8-bit numbers in 16 bits.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.x64quantprecision", "1")
     return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def encoder_of(folder: Path, length: int) -> Encode:
-    """A function from a normalised text to its real tokens' float32 embeddings (tokens, dim)."""
-    session = open_session(folder / ENCODER)
-    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-    tokenizer.no_padding()
-    tokenizer.encode_special_tokens = True  # "[SEP]" typed by a shopper is text
-    tokenizer.enable_truncation(length + tokenizer.num_special_tokens_to_add(is_pair=False))
+def encoder_of(graph: Path, length: int, *, tokenizer: Path) -> Encode:
+    """A function from a normalised text to its encoded real tokens."""
+    session = open_session(graph)
+    cutting = text_tokenizer(tokenizer, length)
 
-    def encode(text: str) -> np.ndarray:
-        encoding = tokenizer.encode(text)
+    def encode(text: str) -> EncodedText:
+        encoding = cutting.encode(text)
         ids = np.array([encoding.ids], dtype=np.int64)
         feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
         (embeddings,) = session.run(["token_embeddings"], feed)
-        return embeddings[0][~np.array(encoding.special_tokens_mask, dtype=bool)]
+        real = np.flatnonzero(np.array(encoding.special_tokens_mask) == 0)
+        pieces = tuple(text[slice(*encoding.offsets[at])] for at in real)
+        return EncodedText(embeddings[0][real], pieces)
 
     return encode
+
+
+def text_tokenizer(path: Path, length: int) -> Tokenizer:
+    """A tokenizer that cuts to `length` real tokens; "[SEP]" typed by a shopper is text."""
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True
+    tokenizer.enable_truncation(length + tokenizer.num_special_tokens_to_add(is_pair=False))
+    return tokenizer
 
 
 def encode_pairs(
@@ -73,7 +111,10 @@ def encode_pairs(
     """Encode the distinct texts of (query, item text) pairs, one at a time."""
     kept = tuple(pairs)
     queries, items = dict.fromkeys(q for q, _ in kept), dict.fromkeys(i for _, i in kept)
-    encode_query, encode_item = (encoder_of(folder, n) for n in (lengths.query, lengths.item))
+    encode_query, encode_item = (
+        encoder_of(folder / ENCODER, length, tokenizer=folder / TOKENIZER)
+        for length in (lengths.query, lengths.item)
+    )
     return EncodedPairs(
         {text: encode_query(text) for text in tqdm(queries, desc="encoding queries")},
         {text: encode_item(text) for text in tqdm(items, desc="encoding items")},
@@ -81,18 +122,29 @@ def encode_pairs(
     )
 
 
-def integer_similarities(
-    folder: Path, encoded: EncodedPairs, *, scale: float, rows: int
-) -> np.ndarray:
+def integer_similarities(folder: Path, encoded: EncodedPairs, shape: RowFormat) -> np.ndarray:
     """Mean best cosines float64 through maxsim.onnx; NaN where a side has no token."""
+    return _integer_logits(folder, encoded, shape, weight=1.0, bias=0.0)
+
+
+def bundle_logits(folder: Path, encoded: EncodedPairs, manifest: BundleManifest) -> np.ndarray:
+    """The very logits `/score` turns into scores; NaN where a side has no token."""
+    shape = RowFormat.of(manifest)
+    weight, bias = manifest.logit_weight, manifest.logit_bias
+    return _integer_logits(folder, encoded, shape, weight=weight, bias=bias)
+
+
+def _integer_logits(
+    folder: Path, encoded: EncodedPairs, shape: RowFormat, *, weight: float, bias: float
+) -> np.ndarray:
     session = open_session(folder / MAXSIM)
     usable = {text: at for at, text in enumerate(t for t, e in encoded.items.items() if len(e))}
-    arena = np.stack(
-        [quantise_item(encoded.items[text], scale=scale, rows=rows) for text in usable]
-    )
-    similarities = np.full(len(encoded.pairs), np.nan)
+    found = np.full(len(encoded.pairs), np.nan)
+    if not usable:
+        return found
+    arena = np.stack([_rows(encoded.items[text], shape) for text in usable])
     for query, members in _by_query(encoded, usable).items():
-        quantised: QuantisedQuery = quantise_query(encoded.queries[query])
+        quantised: QuantisedQuery = quantise_query(encoded.queries[query].vectors)
         positions = np.array([usable[encoded.pairs[at][1]] for at in members], dtype=np.int64)
         feed = {
             "query": quantised.steps,
@@ -100,9 +152,17 @@ def integer_similarities(
             "positions": positions,
         }
         (maxima,) = session.run(["maxima"], feed)
-        shares = token_contributions(maxima, quantised.scales, item_scale=scale, weight=1.0)
-        similarities[members] = logits(shares, bias=0.0)
-    return similarities
+        shares = token_contributions(
+            maxima, quantised.scales, item_scale=shape.scale, weight=weight
+        )
+        found[members] = logits(shares, bias=bias)
+    return found
+
+
+def _rows(item: EncodedText, shape: RowFormat) -> np.ndarray:
+    return item_rows(
+        item.vectors, item.pieces, codec=shape.codec, scale=shape.scale, rows=shape.rows
+    ).values
 
 
 def _by_query(encoded: EncodedPairs, usable: Mapping[str, int]) -> dict[str, list[int]]:

@@ -1,6 +1,7 @@
 """The student's encoder as an ONNX graph: one graph for queries and items, float32.
 
-Fusing and lower precision are not here; the int8 that is served is that of the embeddings.
+Each attention becomes one operator (ONNX's own Attention, opset 23) instead of ten. Lower
+precision is not here: see `precision.py`.
 """
 
 import logging
@@ -14,6 +15,7 @@ from torch import nn
 
 from trainer.students.colbert import ColBERT
 
+OPSET = 23  # the first with Attention
 EXAMPLE_SHAPE = (2, 7)  # the exporter specialises on sizes of one, so none of them is
 
 
@@ -34,7 +36,7 @@ def write_encoder_graph(path: Path, student: ColBERT) -> None:
     attention = torch.ones(EXAMPLE_SHAPE, dtype=torch.long)
     attention[0, -2:] = 0  # a padded example, so that the mask is not folded away
     axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens")}
-    with _quiet_exporter():
+    with _quiet_exporter(), _one_operator_attention(student):
         program = torch.onnx.export(
             _TokenEmbeddings(student.eval()),
             (ids, attention),
@@ -42,12 +44,24 @@ def write_encoder_graph(path: Path, student: ColBERT) -> None:
             output_names=["token_embeddings"],
             dynamic_shapes={"input_ids": axes, "attention_mask": axes},
             dynamo=True,
+            opset_version=OPSET,
             verbose=False,
         )
     assert program is not None
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()  # stack traces: paths of this machine, in a hashed file
     program.save(str(path), external_data=False)
+
+
+@contextmanager
+def _one_operator_attention(student: ColBERT) -> Iterator[None]:
+    """Students train and score with eager attention; torch's fused one is what exports as one."""
+    before = student.encoder.config._attn_implementation
+    student.encoder.set_attn_implementation("sdpa")
+    try:
+        yield
+    finally:
+        student.encoder.set_attn_implementation(before)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """One tiny checkpoint and one bundle of it, exported once for all of the exporter's tests."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,17 +9,20 @@ import pytest
 import torch
 from hypothesis import settings
 
-from exporter.export import CalibrationPairs, export_bundle
-from relevance.bundle import BundleManifest
+from exporter.attempt import CalibrationPairs
+from exporter.export import ExportOptions, export_bundle
+from relevance.bundle import ENCODER, BundleManifest, Precision
 from relevance.folds import read_folds, split
 from relevance.records import Pair, read_pairs
 from tests.trainer.make_students import CATALOGUE, make_checkpoint, write_backbone, write_shop
 from trainer.students.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from trainer.students.colbert import ColBERT
 
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
 
 FOLD = 1
+FLOAT = ExportOptions(precision=Precision.FP32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,11 @@ class Exported:
 
     folder: Path
     manifest: BundleManifest
+
+    def copy_graph(self, path: Path, student: ColBERT) -> None:
+        """The float32 graph of the checkpoint that was exported: making it again takes seconds."""
+        del student
+        shutil.copyfile(self.folder / ENCODER, path)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -71,4 +80,5 @@ def exported(
 ) -> Exported:
     folder = tmp_path_factory.mktemp("exported") / "bundle"
     pairs = CalibrationPairs(shop.calibration, CATALOGUE)
-    return Exported(folder, export_bundle(checkpoint, pairs, folder, source={"data": "shop"}))
+    manifest = export_bundle(checkpoint, pairs, folder, source={"data": "shop"}, options=FLOAT)
+    return Exported(folder, manifest)

@@ -5,11 +5,15 @@ import pytest
 
 from exporter.bundle_scoring import (
     EncodedPairs,
+    EncodedText,
     Lengths,
+    RowFormat,
     encode_pairs,
     encoder_of,
     integer_similarities,
 )
+from relevance.bundle import ENCODER, TOKENIZER
+from relevance.item_rows import RowCodec, pooled_tokens
 from relevance.late_interaction import integer_maxima, mean_maxsim, quantise_item, quantise_query
 from tests.trainer.make_students import TITLES
 from trainer.students.embedding import embed_texts
@@ -24,9 +28,15 @@ def encoded(exported) -> EncodedPairs:
     return encode_pairs(exported.folder, PAIRS, lengths=LENGTHS)
 
 
-def similarity_by_numpy(query: np.ndarray, item: np.ndarray, *, scale: float, rows: int) -> float:
-    quantised = quantise_query(query)
-    (maxima,) = integer_maxima(quantised.steps, quantise_item(item, scale=scale, rows=rows)[None])
+def make_encode(folder, length):
+    return encoder_of(folder / ENCODER, length, tokenizer=folder / TOKENIZER)
+
+
+def similarity_by_numpy(query: EncodedText, item: EncodedText, shape: RowFormat) -> float:
+    scale = shape.scale
+    quantised = quantise_query(query.vectors)
+    rows = quantise_item(item.vectors, scale=scale, rows=shape.rows)
+    (maxima,) = integer_maxima(quantised.steps, rows[None])
     total = 0.0
     for best, step in zip(maxima.tolist(), quantised.scales.tolist(), strict=True):
         total += best * (step * scale) / len(maxima)
@@ -36,17 +46,25 @@ def similarity_by_numpy(query: np.ndarray, item: np.ndarray, *, scale: float, ro
 def test_an_encoder_gives_the_students_real_tokens_cut_to_their_length(exported, checkpoint):
     texts = ["red lamp", "a [SEP]", "steel water bottle, 24 oz", "Ｌamp", "é", *TITLES[:3]]
 
-    encode = encoder_of(exported.folder, 5)
+    encode = make_encode(exported.folder, 5)
 
     tokenised = tokenise(checkpoint.tokenizer, texts, length=5)
     for text, rows in zip(texts, embed_texts(checkpoint.student, tokenised), strict=True):
-        assert encode(text).shape == rows.shape
-        assert encode(text) == pytest.approx(rows.numpy(), abs=1e-5)
+        assert encode(text).vectors.shape == rows.shape
+        assert encode(text).vectors == pytest.approx(rows.numpy(), abs=1e-5)
         assert len(rows) <= 5
 
 
+def test_each_token_comes_with_the_characters_it_reads(exported):
+    found = make_encode(exported.folder, 20)("red lamp, 24 oz")
+
+    assert found.pieces[:2] == ("red", "lamp")
+    assert "".join(found.pieces) == "redlamp,24oz"
+    assert len(found) == len(found.vectors)
+
+
 def test_a_text_without_tokens_has_no_row(exported, checkpoint):
-    assert encoder_of(exported.folder, 5)("").shape == (0, checkpoint.card.dim)
+    assert make_encode(exported.folder, 5)("").vectors.shape == (0, checkpoint.card.dim)
 
 
 def test_each_distinct_text_is_encoded_once_and_queries_and_items_to_their_own_length(
@@ -64,24 +82,23 @@ def test_each_distinct_text_is_encoded_once_and_queries_and_items_to_their_own_l
 
 
 def test_similarities_are_those_of_numpy_alone_to_the_last_bit(exported, encoded):
-    scale, rows = exported.manifest.item_scale, exported.manifest.max_item_tokens
+    shape = RowFormat.of(exported.manifest)
 
-    found = integer_similarities(exported.folder, encoded, scale=scale, rows=rows)
+    found = integer_similarities(exported.folder, encoded, shape)
 
-    expected = [
-        similarity_by_numpy(encoded.queries[q], encoded.items[i], scale=scale, rows=rows)
-        for q, i in PAIRS
-    ]
+    expected = [similarity_by_numpy(encoded.queries[q], encoded.items[i], shape) for q, i in PAIRS]
     assert found.tobytes() == np.array(expected).tobytes()
 
 
 def test_similarities_are_near_the_float_definition(exported, encoded):
-    found = integer_similarities(
-        exported.folder, encoded, scale=exported.manifest.item_scale, rows=12
-    )
+    found = integer_similarities(exported.folder, encoded, RowFormat.of(exported.manifest))
 
     exact = [
-        mean_maxsim(encoded.queries[q], encoded.items[i], np.ones(len(encoded.items[i]), bool))
+        mean_maxsim(
+            encoded.queries[q].vectors,
+            encoded.items[i].vectors,
+            np.ones(len(encoded.items[i]), bool),
+        )
         for q, i in PAIRS
     ]
     assert found == pytest.approx(np.array(exact), abs=0.02)
@@ -94,8 +111,7 @@ def test_a_pair_alone_has_the_same_bits_as_in_company_and_in_any_order(exported,
             {item: encoded.items[item] for _, item in pairs},
             pairs,
         )
-        scale = exported.manifest.item_scale
-        return integer_similarities(exported.folder, chosen, scale=scale, rows=12)
+        return integer_similarities(exported.folder, chosen, RowFormat.of(exported.manifest))
 
     together = scored(PAIRS)
 
@@ -109,9 +125,26 @@ def test_a_pair_with_a_silent_side_has_no_similarity_and_hinders_no_other(export
     pairs = [("red lamp", ""), ("", "red lamp"), ("red lamp", "red lamp")]
     encoded = encode_pairs(exported.folder, pairs, lengths=LENGTHS)
 
-    found = integer_similarities(
-        exported.folder, encoded, scale=exported.manifest.item_scale, rows=12
-    )
+    found = integer_similarities(exported.folder, encoded, RowFormat.of(exported.manifest))
 
     assert np.isnan(found).tolist() == [True, True, False]
     assert found[2] == pytest.approx(1, abs=0.02)
+
+
+def test_pooled_rows_without_punctuation_score_as_their_definition(exported):
+    pairs = [(query, f"{item}, {other}!") for query in TITLES[:4] for item in TITLES[::6]
+             for other in TITLES[::7]]  # fmt: skip
+    encoded = encode_pairs(exported.folder, pairs, lengths=LENGTHS)
+    codec = RowCodec(pooling=2, skip_punctuation=True)
+    shape = RowFormat(codec, exported.manifest.item_scale, codec.rows(12))
+
+    found = integer_similarities(exported.folder, encoded, shape)
+
+    rows = {t: pooled_tokens(e.vectors, e.pieces, codec=codec) for t, e in encoded.items.items()}
+    exact = [
+        mean_maxsim(encoded.queries[q].vectors, rows[i], np.ones(len(rows[i]), bool))
+        for q, i in pairs
+    ]
+    assert found == pytest.approx(np.array(exact), abs=0.02)
+    plain = integer_similarities(exported.folder, encoded, RowFormat.of(exported.manifest))
+    assert np.abs(found - plain).max() > 0.02

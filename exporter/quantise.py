@@ -1,0 +1,288 @@
+"""The encoder's matrix products in 8 bits, rewritten operator by operator.
+
+    x ─┬─ all but a few channels → 8-bit steps → MatMulInteger → scales ─┬─ + → + bias as before
+       └─ the few largest channels → MatMul in float32 ──────────────────┘
+
+A transformer has a few activation channels many times as large as the rest; one range for all
+then spends its 256 steps on them, and candidate lists come out in another order (docs/export.md).
+So each product keeps as many of its largest input channels in float32 as it needs, often none.
+Weights take 8 bits with a scale an output; word embeddings, half of the file, a scale a word.
+
+Left in float32: attention's inner products, normalisations, biases.
+
+Sources: Dettmers et al., "LLM.int8()" (NeurIPS 2022) for the split; Kovaleva et al., "BERT
+Busters" (Findings of ACL 2021) for the channels.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from relevance.bundle import Precision
+from relevance.errors import BadInput
+
+STEPS = 127  # of a weight, to either side
+LARGE_TABLE = 1000  # rows from which an embedding table is worth 8 bits
+KEPT_CHANNELS = (0, 4, 16, 48)  # of a product's inputs that may stay in float32
+GOOD_ENOUGH = 0.035  # a product's relative error from which on no more channels are kept
+KEPT_SHARE = 0.9999  # of a static range's activations; the rest is clipped
+
+Feed = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Site:
+    """One activation and the products that multiply it by constant weights (inputs, outputs)."""
+
+    activation: str
+    products: tuple[NodeProto, ...]
+    weights: tuple[np.ndarray, ...]
+
+
+def quantised_encoder(
+    model: onnx.ModelProto, feeds: Sequence[Feed], precision: Precision
+) -> onnx.ModelProto:
+    """A copy of a float32 encoder with 8-bit products; `feeds` are encoder inputs of real texts.
+
+    Raises `BadInput` without a feed: ranges and balance need texts.
+    """
+    if not feeds:
+        raise BadInput("8-bit encoder: expected texts to find ranges on, got none")
+    rewritten = onnx.ModelProto()
+    rewritten.CopyFrom(model)
+    sites = _sites(rewritten)
+    samples = _activations(rewritten, [site.activation for site in sites], feeds)
+    new_inputs: dict[str, list[NodeProto]] = {}
+    replaced: dict[str, list[NodeProto]] = {}
+    for site in sites:
+        texts = samples[site.activation]
+        kept = choose_channels(texts, site.weights)
+        new_inputs[site.activation], constants = _input(site.activation, kept, texts, precision)
+        _add(rewritten, constants)
+        nodes, constants = _product(site, kept)
+        replaced |= dict.fromkeys((product.name for product in site.products), [])
+        replaced[site.products[0].name] = nodes
+        _add(rewritten, constants)
+    _rewire(rewritten, new_inputs, replaced)
+    _quantise_tables(rewritten)
+    _drop_unused(rewritten)
+    return rewritten
+
+
+def choose_channels(texts: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
+    """Which input channels stay in float32: the largest ones, rising int64 positions.
+
+    `texts` are activations (tokens, inputs), each text quantised by itself as when it is served.
+    The error is relative to each token's product: special tokens carry activations ten times as
+    large, and an absolute error would see them alone.
+    """
+    largest = np.max([np.abs(text).max(axis=0) for text in texts], axis=0)
+    falling = np.argsort(-largest, kind="stable")
+    choices = [np.sort(falling[:count]) for count in KEPT_CHANNELS if count < len(largest)]
+    for kept in choices:
+        if _product_error(texts, weights, kept) <= GOOD_ENOUGH:
+            break
+    return kept.astype(np.int64)
+
+
+def quantised_weight(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """int8 steps (inputs, outputs) and one float32 scale an output."""
+    scales = np.abs(weight).max(axis=0) / STEPS
+    scales = np.where(scales > 0, scales, 1.0).astype(np.float32)
+    return np.clip(np.rint(weight / scales), -STEPS, STEPS).astype(np.int8), scales
+
+
+def _product_error(
+    texts: Sequence[np.ndarray], weights: Sequence[np.ndarray], kept: np.ndarray
+) -> float:
+    """Root mean square over tokens of |rounded product − product| / |product|."""
+    exact = np.concatenate(texts)
+    rounded = np.concatenate([_rounded(_without(text, kept)) for text in texts])
+    lost = _without(exact, kept) - rounded
+    shares = []
+    for weight in weights:
+        energy = np.maximum(((exact @ weight) ** 2).sum(axis=1), np.finfo(np.float32).tiny)
+        shares.append(float(np.mean(((lost @ weight) ** 2).sum(axis=1) / energy)))
+    return float(np.sqrt(np.mean(shares)))
+
+
+def _without(values: np.ndarray, channels: np.ndarray) -> np.ndarray:
+    remaining = values.copy()
+    remaining[:, channels] = 0
+    return remaining
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    """What ONNX's DynamicQuantizeLinear keeps of `values`, in float32."""
+    low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
+    scale = (high - low) / 255 or 1.0
+    zero = np.clip(np.rint(-low / scale), 0, 255)
+    steps = np.clip(np.rint(values / scale) + zero, 0, 255) - zero
+    return (steps * scale).astype(np.float32)
+
+
+def _input(
+    activation: str, kept: np.ndarray, texts: Sequence[np.ndarray], precision: Precision
+) -> tuple[list[NodeProto], dict[str, np.ndarray]]:
+    """`activation`_steps, _scale and _zero; `activation`_kept where channels stay in float32."""
+    nodes: list[NodeProto] = []
+    constants: dict[str, np.ndarray] = {}
+    rounded = activation
+    if len(kept):
+        rounded, mask, channels = (f"{activation}_{n}" for n in ("rounded", "mask", "channels"))
+        constants[mask] = np.ones(texts[0].shape[1], np.float32)
+        constants[mask][kept] = 0
+        constants[channels] = kept
+        nodes = [
+            helper.make_node("Mul", [activation, mask], [rounded], f"{rounded}_node"),
+            helper.make_node(
+                "Gather",
+                [activation, channels],
+                [f"{activation}_kept"],
+                f"{activation}_kept_node",
+                axis=-1,
+            ),
+        ]
+    steps = [f"{activation}_{name}" for name in ("steps", "scale", "zero")]
+    if precision is Precision.INT8_DYNAMIC:
+        nodes.append(
+            helper.make_node("DynamicQuantizeLinear", [rounded], steps, f"{steps[0]}_node")
+        )
+    else:
+        constants |= dict(zip(steps[1:], _fixed_range(texts, kept), strict=True))
+        inputs = [rounded, *steps[1:]]
+        nodes.append(helper.make_node("QuantizeLinear", inputs, steps[:1], f"{steps[0]}_node"))
+    return nodes, constants
+
+
+def _fixed_range(texts: Sequence[np.ndarray], kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and zero point for all texts, so that a token's steps never depend on neighbours."""
+    values = np.concatenate([_without(text, kept).ravel() for text in texts])
+    low, high = (float(v) for v in np.quantile(values, [1 - KEPT_SHARE, KEPT_SHARE]))
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = (high - low) / 255 or 1.0
+    zero = np.clip(np.rint(-low / scale), 0, 255)
+    return np.array(scale, np.float32), np.array(zero, np.uint8)
+
+
+def _product(site: Site, kept: np.ndarray) -> tuple[list[NodeProto], dict[str, np.ndarray]]:
+    """MatMulInteger → float → both scales, which ONNX Runtime makes one kernel of; + kept part.
+
+    Products of one activation (queries, keys and values of an attention) become one and are split.
+    """
+    weight = np.concatenate(site.weights, axis=1)
+    steps, scales = quantised_weight(_without(weight.T, kept).T)
+    base = site.products[0].name
+    outputs = [product.output[0] for product in site.products]
+    whole = outputs[0] if len(outputs) == 1 else f"{base}_whole"
+    part = f"{base}_part" if len(kept) else whole
+    given = [f"{site.activation}_{name}" for name in ("steps", "scale", "zero")]
+    nodes = [
+        helper.make_node("MatMulInteger", [given[0], f"{base}_steps", given[2]], [f"{base}_sums"]),
+        helper.make_node("Cast", [f"{base}_sums"], [f"{base}_float"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", [given[1], f"{base}_scales"], [f"{base}_scale"]),
+        helper.make_node("Mul", [f"{base}_float", f"{base}_scale"], [part]),
+    ]
+    constants: dict[str, np.ndarray] = {f"{base}_steps": steps, f"{base}_scales": scales}
+    if len(kept):
+        constants[f"{base}_kept"] = weight[kept]
+        inputs = [f"{site.activation}_kept", f"{base}_kept"]
+        nodes.append(helper.make_node("MatMul", inputs, [f"{base}_rest"]))
+        nodes.append(helper.make_node("Add", [part, f"{base}_rest"], [whole]))
+    if len(outputs) > 1:
+        constants[f"{base}_widths"] = np.array([w.shape[1] for w in site.weights], np.int64)
+        nodes.append(helper.make_node("Split", [whole, f"{base}_widths"], outputs, axis=-1))
+    return nodes, constants
+
+
+def _sites(model: onnx.ModelProto) -> list[Site]:
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    products: dict[str, list[NodeProto]] = {}
+    for node in model.graph.node:
+        if node.op_type == "MatMul" and node.input[1] in constants:
+            products.setdefault(node.input[0], []).append(node)
+    return [
+        Site(
+            activation,
+            tuple(nodes),
+            tuple(numpy_helper.to_array(constants[node.input[1]]) for node in nodes),
+        )
+        for activation, nodes in products.items()
+    ]
+
+
+def _activations(
+    model: onnx.ModelProto, names: Sequence[str], feeds: Sequence[Feed]
+) -> dict[str, list[np.ndarray]]:
+    """The value of each name for each feed, as (tokens, channels)."""
+    told = onnx.ModelProto()
+    told.CopyFrom(model)
+    del told.graph.output[:]
+    told.graph.output.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names
+    )
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(
+        told.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    samples: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for feed in feeds:
+        for name, value in zip(names, session.run(list(names), dict(feed)), strict=True):
+            samples[name].append(value.reshape(-1, value.shape[-1]))
+    return samples
+
+
+def _rewire(
+    model: onnx.ModelProto,
+    new_inputs: Mapping[str, list[NodeProto]],
+    replaced: Mapping[str, list[NodeProto]],
+) -> None:
+    """Put each activation's quantising nodes right behind it and the new products in place."""
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    for node in nodes:
+        model.graph.node.extend(replaced.get(node.name, [node]))
+        for output in node.output:
+            model.graph.node.extend(new_inputs.get(output, []))
+
+
+def _quantise_tables(model: onnx.ModelProto) -> None:
+    """Large embedding tables as int8 rows, each with its own scale, looked up side by side."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    for node in nodes:
+        table = constants.get(node.input[0]) if node.op_type == "Gather" else None
+        if table is None or len(table.dims) != 2 or table.dims[0] < LARGE_TABLE:
+            model.graph.node.append(node)
+            continue
+        steps, scales = quantised_weight(numpy_helper.to_array(table).T)
+        name, indices = table.name, node.input[1]
+        _add(model, {f"{name}_steps": steps.T, f"{name}_scales": scales[:, None]})
+        model.graph.node.extend(
+            [
+                helper.make_node("Gather", [f"{name}_steps", indices], [f"{name}_row"], axis=0),
+                helper.make_node("Gather", [f"{name}_scales", indices], [f"{name}_scale"], axis=0),
+                helper.make_node("Cast", [f"{name}_row"], [f"{name}_float"], to=TensorProto.FLOAT),
+                helper.make_node("Mul", [f"{name}_float", f"{name}_scale"], list(node.output)),
+            ]
+        )
+
+
+def _add(model: onnx.ModelProto, constants: Mapping[str, np.ndarray]) -> None:
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()
+    )
+
+
+def _drop_unused(model: onnx.ModelProto) -> None:
+    """The float weights that nothing reads any more."""
+    used = {name for node in model.graph.node for name in node.input}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
