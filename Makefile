@@ -25,7 +25,7 @@ serve: $(VENV)/.run-installed ## serve the latest demo's bundle on 127.0.0.1:808
 	$(ELLM) serve --store build/demo/latest/store --teacher build/demo/latest/teacher
 
 test: check ## style, types, layers, then the fast tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-all: check ## every test; Debian's packages in deploy/test-packages.txt must be there
 	$(BIN)/python -m pytest -m "slow or network"

@@ -92,6 +92,23 @@ def inspect(
     typer.echo(as_markdown(manifest) if markdown else as_text(manifest), nl=False)
 
 
+@app.command()
+def sentence_transformers(
+    checkpoint: Path = typer.Argument(..., help="Folder of a colbert or bert checkpoint."),
+    out: Path = typer.Argument(..., help="Folder of the model."),
+    licence: str = typer.Option("", help="Licence of the weights, as the Hub names it."),
+) -> None:
+    """Write the student as sentence-transformers 6 loads it, with a model card."""
+    from exporter.model_card import write_model_card
+    from trainer.students.checkpoint import read_student
+    from trainer.students.interop import write_sentence_transformers
+
+    student = read_student(checkpoint)
+    write_sentence_transformers(out, student)
+    write_model_card(out, student.card, licence=licence)
+    typer.echo(f"{student.card.student.value} in sentence-transformers' layout: {out}")
+
+
 def _require(context: typer.Context, *names: str) -> None:
     """Options that the export itself cannot do without, though its subcommands can."""
     for name in names:

@@ -22,14 +22,11 @@ import onnx
 import onnxruntime as ort
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from exporter.eight_bits import choose_channels, fixed_range, quantised_weight, without
 from relevance.bundle import Precision
 from relevance.errors import BadInput
 
-STEPS = 127  # of a weight, to either side
 LARGE_TABLE = 1000  # rows from which an embedding table is worth 8 bits
-KEPT_CHANNELS = (0, 4, 16, 48)  # of a product's inputs that may stay in float32
-GOOD_ENOUGH = 0.035  # a product's relative error from which on no more channels are kept
-KEPT_SHARE = 0.9999  # of a static range's activations; the rest is clipped
 
 Feed = Mapping[str, np.ndarray]
 
@@ -73,58 +70,6 @@ def quantised_encoder(
     return rewritten
 
 
-def choose_channels(texts: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
-    """Which input channels stay in float32: the largest ones, rising int64 positions.
-
-    `texts` are activations (tokens, inputs), each text quantised by itself as when it is served.
-    The error is relative to each token's product: special tokens carry activations ten times as
-    large, and an absolute error would see them alone.
-    """
-    largest = np.max([np.abs(text).max(axis=0) for text in texts], axis=0)
-    falling = np.argsort(-largest, kind="stable")
-    choices = [np.sort(falling[:count]) for count in KEPT_CHANNELS if count < len(largest)]
-    for kept in choices:
-        if _product_error(texts, weights, kept) <= GOOD_ENOUGH:
-            break
-    return kept.astype(np.int64)
-
-
-def quantised_weight(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int8 steps (inputs, outputs) and one float32 scale an output."""
-    scales = np.abs(weight).max(axis=0) / STEPS
-    scales = np.where(scales > 0, scales, 1.0).astype(np.float32)
-    return np.clip(np.rint(weight / scales), -STEPS, STEPS).astype(np.int8), scales
-
-
-def _product_error(
-    texts: Sequence[np.ndarray], weights: Sequence[np.ndarray], kept: np.ndarray
-) -> float:
-    """Root mean square over tokens of |rounded product − product| / |product|."""
-    exact = np.concatenate(texts)
-    rounded = np.concatenate([_rounded(_without(text, kept)) for text in texts])
-    lost = _without(exact, kept) - rounded
-    shares = []
-    for weight in weights:
-        energy = np.maximum(((exact @ weight) ** 2).sum(axis=1), np.finfo(np.float32).tiny)
-        shares.append(float(np.mean(((lost @ weight) ** 2).sum(axis=1) / energy)))
-    return float(np.sqrt(np.mean(shares)))
-
-
-def _without(values: np.ndarray, channels: np.ndarray) -> np.ndarray:
-    remaining = values.copy()
-    remaining[:, channels] = 0
-    return remaining
-
-
-def _rounded(values: np.ndarray) -> np.ndarray:
-    """What ONNX's DynamicQuantizeLinear keeps of `values`, in float32."""
-    low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
-    scale = (high - low) / 255 or 1.0
-    zero = np.clip(np.rint(-low / scale), 0, 255)
-    steps = np.clip(np.rint(values / scale) + zero, 0, 255) - zero
-    return (steps * scale).astype(np.float32)
-
-
 def _input(
     activation: str, kept: np.ndarray, texts: Sequence[np.ndarray], precision: Precision
 ) -> tuple[list[NodeProto], dict[str, np.ndarray]]:
@@ -153,20 +98,10 @@ def _input(
             helper.make_node("DynamicQuantizeLinear", [rounded], steps, f"{steps[0]}_node")
         )
     else:
-        constants |= dict(zip(steps[1:], _fixed_range(texts, kept), strict=True))
+        constants |= dict(zip(steps[1:], fixed_range(texts, kept), strict=True))
         inputs = [rounded, *steps[1:]]
         nodes.append(helper.make_node("QuantizeLinear", inputs, steps[:1], f"{steps[0]}_node"))
     return nodes, constants
-
-
-def _fixed_range(texts: Sequence[np.ndarray], kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scale and zero point for all texts, so that a token's steps never depend on neighbours."""
-    values = np.concatenate([_without(text, kept).ravel() for text in texts])
-    low, high = (float(v) for v in np.quantile(values, [1 - KEPT_SHARE, KEPT_SHARE]))
-    low, high = min(low, 0.0), max(high, 0.0)
-    scale = (high - low) / 255 or 1.0
-    zero = np.clip(np.rint(-low / scale), 0, 255)
-    return np.array(scale, np.float32), np.array(zero, np.uint8)
 
 
 def _product(site: Site, kept: np.ndarray) -> tuple[list[NodeProto], dict[str, np.ndarray]]:
@@ -175,7 +110,7 @@ def _product(site: Site, kept: np.ndarray) -> tuple[list[NodeProto], dict[str, n
     Products of one activation (queries, keys and values of an attention) become one and are split.
     """
     weight = np.concatenate(site.weights, axis=1)
-    steps, scales = quantised_weight(_without(weight.T, kept).T)
+    steps, scales = quantised_weight(without(weight.T, kept).T)
     base = site.products[0].name
     outputs = [product.output[0] for product in site.products]
     whole = outputs[0] if len(outputs) == 1 else f"{base}_whole"

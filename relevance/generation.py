@@ -66,6 +66,7 @@ CHUNK_BYTES = 1 << 20  # a chunk of chunks.u64; the last one of a part may be sh
 class GenerationManifest(BaseModel):
     """Everything a generation says about itself.
 
+    `created` is the moment before its catalogue was read: later changes are not in its base.
     `dim` is the bytes of a row: the bundle's dimensions, or fewer where its codec packs them.
     `sizes` are the bytes of each of `PARTS`. `files` seals by SHA-256: the chunk digests, which
     in turn seal the parts; in format 1 the parts themselves.

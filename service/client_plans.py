@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from relevance.domain import Label
-from relevance.errors import BadInput
+from relevance.errors import BadInput, Unavailable
 from service.wire import (
     BatchColumnsReply,
     BatchRequest,
@@ -78,7 +78,7 @@ def score_plan(asked: Candidates, options: Options, limits: LimitsInfo) -> Plan[
         except Rejected as rejected:
             if rejected.code != CONFLICT or options.generation is not None:
                 raise
-    raise BadInput(f"/score: the generation changed in each of {RESTARTS} attempts")
+    raise Unavailable(f"/score: the generation changed in each of {RESTARTS} attempts")
 
 
 def batch_plan(

@@ -144,10 +144,12 @@ class CurrentWatch:
 
     def _swap(self, following: Prepared) -> None:
         is_new = following.pair.name != self.prepared.pair.name
+        old, new = self.prepared.pair.snapshot, following.pair.snapshot
+        has_new_index = new.candidates is not old.candidates  # made since, for the same items
         was_refused, self.refused = self.refused, None
         self._try_again_at = math.inf
         self.prepared, self.next_name = following, ""
-        if is_new or was_refused is not None:
+        if is_new or has_new_index or was_refused is not None:
             self._answer_with(self.snapshot)
         if is_new:
             self.swaps += 1
@@ -162,7 +164,8 @@ class CurrentWatch:
         log.error("staying with %s: %s", self.prepared.pair.name, self.refused)
 
     async def _in_thread(self, work: Callable[[], Outcome]) -> Outcome:
-        return await to_thread.run_sync(work, limiter=self._thread)
+        # A worker that ends does not wait for a big generation that nobody will see.
+        return await to_thread.run_sync(work, limiter=self._thread, abandon_on_cancel=True)
 
 
 async def wait_for_others(run: RunFolder, name: str, *, patience: float = TOGETHER) -> None:

@@ -87,22 +87,22 @@ class Explanations:
         explainer, places = self._teachers[place]
         if not places.acquire(blocking=False):
             return TeacherState.BUDGET, None
-        answer: Future[Judgement] = Future()
+        answer: Future[Judgement | Exception] = Future()
 
         def judge() -> None:
-            try:
-                answer.set_result(explainer.judge(query, item))
-            except Exception as fault:  # advice must never take down the student's own answer
-                answer.set_exception(fault)
-            finally:
-                places.release()
+            outcome = _outcome(explainer, query, item)
+            places.release()  # before anyone hears the answer and asks again
+            answer.set_result(outcome)
 
         # A daemon: a teacher that hangs keeps its place, but neither a request nor a shutdown.
         Thread(target=judge, name="teacher", daemon=True).start()
         try:
-            return TeacherState.OK, answer.result(self.wait_for(place, deadline))
-        except Exception as fault:
-            return _state_of(fault), None
+            outcome = answer.result(self.wait_for(place, deadline))
+        except TimeoutError:
+            return TeacherState.TIMEOUT, None
+        if isinstance(outcome, Exception):
+            return _state_of(outcome), None
+        return TeacherState.OK, outcome
 
     def _remembered(self, key: Key) -> Judgement | None:
         with self._lock:
@@ -122,6 +122,13 @@ class Explanations:
 def hash_of(item: Item) -> bytes:
     """128 bits over all fields a teacher may read."""
     return xxhash.xxh3_128_digest(msgspec.msgpack.encode(astuple(item)))
+
+
+def _outcome(explainer: Explainer, query: str, item: Item) -> Judgement | Exception:
+    try:
+        return explainer.judge(query, item)
+    except Exception as fault:  # advice must never take down the student's own answer
+        return fault
 
 
 def _state_of(fault: Exception) -> TeacherState:

@@ -108,12 +108,12 @@ class Lifecycle:
 
     @asynccontextmanager
     async def running(self, tick: Callable[[], None]) -> AsyncIterator[None]:
-        """Run the loops beside the requests, `tick` in every round of the watch.
+        """Run the loops beside the requests, and `tick` every so often.
 
         Meanwhile this worker is known to the others.
         """
         self.announce()
-        loops = (self._watching(tick), self._checking())
+        loops = (self._ticking(tick), self._watching(), self._checking())
         tasks = [asyncio.create_task(loop) for loop in loops]
         try:
             yield
@@ -124,22 +124,27 @@ class Lifecycle:
             await self.rates.close()
             self.run.forget(os.getpid())
 
-    async def _watching(self, tick: Callable[[], None]) -> None:
+    async def _ticking(self, tick: Callable[[], None]) -> None:
+        """Small things that may not wait for a big generation to be opened."""
         parent = os.getppid()
         while True:
             await asyncio.sleep(self.settings.watch_interval)
-            await self._survive(self._round(tick))
+            await self._survive(self._tick(tick))
             if os.getppid() != parent and self.settings.workers > 1:
                 log.error("the parent process is gone: this worker ends, too")
                 signal.raise_signal(signal.SIGTERM)
                 return
 
-    async def _round(self, tick: Callable[[], None]) -> None:
+    async def _tick(self, tick: Callable[[], None]) -> None:
         tick()
         self.keys.reload()
-        await self.watch.look(self.announce)
         if time.monotonic() - self._announced > HEARTBEAT:
             self.announce()
+
+    async def _watching(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.watch_interval)
+            await self._survive(self.watch.look(self.announce))
 
     async def _checking(self) -> None:
         thread = CapacityLimiter(1)

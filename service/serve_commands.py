@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # importing this module must stay cheap: every `ellm --help` 
     from service.settings import Settings
 
 KEEP_ALIVE = 75  # seconds an idle connection stays: longer than balancers keep theirs
+HUNG_AFTER = 15  # seconds a worker may give no sign of life before it is replaced
 APP = "service.app:create_app"
 
 
@@ -45,14 +46,10 @@ def serve(config: str | None, print_config: bool, **flags: str | None) -> None:
 
 def check_store(settings: "Settings") -> None:
     """Open what CURRENT names once, so that a fault shows as one line and not as a traceback."""
-    from service.serving import open_pair
+    from service.serving import item_count, open_pair
 
-    pair = open_pair(settings)
-    count, generation = (
-        len(pair.snapshot.items.token_counts),
-        pair.snapshot.items.generation_id,
-    )
-    typer.echo(f"serving {count:,} items of generation {generation}", err=True)
+    items = open_pair(settings).snapshot.items
+    typer.echo(f"serving {item_count(items):,} items of generation {items.generation_id}", err=True)
 
 
 def check_port_is_free(host: str, port: int) -> None:
@@ -134,6 +131,7 @@ def _run_uvicorn(settings: "Settings", run: "RunFolder") -> None:
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=settings.drain_timeout,
+        timeout_worker_healthcheck=HUNG_AFTER,
     )
     if settings.workers > 1:
         Workers(config, [config.bind_socket()], run=run).run()

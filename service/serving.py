@@ -75,9 +75,11 @@ def open_pair(settings: Settings, *, previous: Pair | None = None) -> Pair:
         return _opened_anew(settings, store, current)
     bundle, items = previous.snapshot.bundle, previous.snapshot.items
     if items.generation_id == current.generation:
-        items = latest(items)
-        candidates = search_as_of_now(settings, store, items, previous.snapshot.candidates)
-        snapshot = replace(previous.snapshot, items=items, candidates=candidates)
+        known, newest = previous.snapshot.candidates, latest(items)
+        candidates = search_as_of_now(settings, store, newest, known)
+        if newest.sequence == items.sequence and candidates is known:
+            return previous
+        snapshot = replace(previous.snapshot, items=newest, candidates=candidates)
         return replace(previous, snapshot=snapshot)
     items = open_items(settings, store, current.generation, bundle)
     candidates = open_search(settings, store, items)
@@ -92,6 +94,12 @@ def latest(items: ItemStore) -> ItemStore:
     """The newest view of the same generation: `items` itself where no delta was appended."""
     newer = getattr(items, "latest", None)
     return items if newer is None else newer()
+
+
+def item_count(items: ItemStore) -> int:
+    """How many items can be scored: replaced and removed rows do not count where a store knows."""
+    live = getattr(items, "live_count", None)
+    return len(items.token_counts) if live is None else int(live())
 
 
 def warm(pair: Pair) -> None:

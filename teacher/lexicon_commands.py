@@ -80,7 +80,7 @@ def _show_aspect(terms: Mapping[str, Mapping[str, str]], aspect: str) -> None:
 
 
 def _show_word(known: "Lexicon", word: str) -> None:
-    from teacher.mine_lexicon import term_key
+    from teacher.listed_terms import term_key
 
     key = term_key(word)
     meanings = {a: terms[key] for a, terms in known.terms.items() if key in terms}

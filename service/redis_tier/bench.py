@@ -18,8 +18,9 @@ import numpy as np
 
 from relevance.domain import Item
 from relevance.errors import BadInput, Unavailable
+from service.redis_tier.bulk import Pair
 from service.redis_tier.door import RedisDoor, RedisSettings
-from service.redis_tier.load import PIPELINE, ReadyItems, load, pairs_of, writes_of
+from service.redis_tier.load import PIPELINE, ReadyItems, load, records_of
 from service.redis_tier.record import RecordShape
 from service.redis_tier.tier import RedisTier
 
@@ -113,10 +114,16 @@ def _redis_benchmark(port: int, items: int, value_bytes: int) -> float:
 
 
 def _load_records(tier: RedisTier, ready: list[ReadyItems]) -> None:
-    blocks = writes_of(tier, ready)
-    pairs = (pairs_of(tier, block)[: len(block)] for block in blocks)
-    written = sum(sum(done) for done in tier.door.put_absent_each(pairs))
+    written = sum(sum(done) for done in tier.door.put_absent_each(_record_blocks(tier, ready)))
     assert written == sum(len(part.items) for part in ready)
+
+
+def _record_blocks(tier: RedisTier, ready: list[ReadyItems]) -> Iterator[list[Pair]]:
+    for part in ready:
+        keys = [tier.keys.rows(tier.shape.bundle_id, item.item_id) for item in part.items]
+        pairs = list(zip(keys, records_of(tier, part), strict=True))
+        for start in range(0, len(pairs), PIPELINE):
+            yield pairs[start : start + PIPELINE]
 
 
 def _load_whole(tier: RedisTier, ready: list[ReadyItems], items: int) -> None:

@@ -148,18 +148,31 @@ def estimate_load(tier: RedisTier, sample: Sequence[Write], *, items: int) -> Es
 def writes_of(tier: RedisTier, batches: Iterable[ReadyItems]) -> Iterator[list[Write]]:
     """What loading these items writes, in blocks of one round trip."""
     for batch in batches:
-        for start in range(0, len(batch.items), PIPELINE):
-            block = range(start, min(start + PIPELINE, len(batch.items)))
-            yield [_write(tier, batch, at) for at in block]
+        records = records_of(tier, batch)
+        writes = [
+            Write(item.item_id, record, pack_item(item))
+            for item, record in zip(batch.items, records, strict=True)
+        ]
+        for start in range(0, len(writes), PIPELINE):
+            yield writes[start : start + PIPELINE]
 
 
-def _write(tier: RedisTier, batch: ReadyItems, at: int) -> Write:
-    record = pack(
-        tier.shape,
-        batch.embeddings[at],
-        content_hash=int(batch.content_hashes[at]),
-        source_version=int(batch.source_versions[at]),
-        token_count=int(batch.token_counts[at]),
-        truncated=bool(batch.truncated[at]),
+def records_of(tier: RedisTier, batch: ReadyItems) -> list[bytes]:
+    """The items' records; numbers leave their arrays at once, one by one would cost as much."""
+    columns = (
+        batch.content_hashes.tolist(),
+        batch.source_versions.tolist(),
+        batch.token_counts.tolist(),
+        (batch.truncated > 0).tolist(),
     )
-    return Write(batch.items[at].item_id, record, pack_item(batch.items[at]))
+    return [
+        pack(
+            tier.shape,
+            rows,
+            content_hash=content,
+            source_version=version,
+            token_count=count,
+            truncated=is_cut,
+        )
+        for rows, content, version, count, is_cut in zip(batch.embeddings, *columns, strict=True)
+    ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:  # importing this module must stay cheap: every `ellm --help` does it
+    from service.refresh.catalogue_source import CatalogueBatch
     from service.refresh.job import RefreshReport
     from service.refresh.plan import Plan
     from service.refresh.rows import Group
@@ -48,7 +49,9 @@ def refresh_command(
     if full and compact:
         raise BadInput("expected --full or --compact, got both")
     extent = Extent.ALL if full else Extent.COMPACT if compact else Extent.CHANGED
-    options = Options(extent=extent, items_per_second=rate, kind=format, ray=ray)
+    options = Options(
+        extent=extent, items_per_second=rate, kind=format, ray=ray, reading=reading_bar
+    )
     if dry_run:
         _say_plan(plan_refresh(bundle=bundle, items=items, store=store, options=options))
         return
@@ -87,6 +90,16 @@ def _say_report(report: "RefreshReport") -> None:
     typer.echo(f"seconds     {report.seconds:.1f} ({rate:,.0f} items encoded a second)")
     typer.echo(f"generation  {report.generation_id}")
     typer.echo(f"sequence    {report.sequence}")
+
+
+def reading_bar(batches: "Iterable[CatalogueBatch]") -> "Iterator[CatalogueBatch]":
+    """Items read so far and how many a second, on stderr."""
+    from tqdm import tqdm
+
+    with tqdm(unit=" items", desc="read") as bar:
+        for batch in batches:
+            yield batch
+            bar.update(len(batch.records))
 
 
 def progress_bar(groups: "Iterable[Group]", items: int) -> "Iterator[Group]":

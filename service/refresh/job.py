@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 import numpy as np
 from jaxtyping import Int64
@@ -137,14 +136,14 @@ class Job:
     def _publish(
         self, spool: Spool, codec: ItemCodec, digests: dict[str, list[int]]
     ) -> GenerationReader:
-        created = datetime.now(UTC)
-        generation_id = f"{created:%Y%m%d-%H%M%S-%f}-{self.target.bundle.bundle_id[:8]}"
+        began = self.target.began
+        generation_id = f"{began:%Y%m%d-%H%M%S-%f}-{self.target.bundle.bundle_id[:8]}"
         folder = spool.folder
         seal_generation(
             folder,
             bundle=self.target.bundle,
             generation_id=generation_id,
-            created=created.isoformat(timespec="seconds"),
+            created=began.isoformat(timespec="seconds"),
             digests=digests,
         )
         verify(open_generation(folder, self.target.bundle), codec)

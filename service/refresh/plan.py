@@ -1,9 +1,11 @@
 """What a refresh will do, decided from the differences between a catalogue and what is live."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from relevance.bundle import BundleManifest
+from service.refresh.catalogue_source import CatalogueBatch
 from service.refresh.differences import Differences, all_new, find_differences
 from service.refresh.spool import Spool
 from service.store.generation_reader import GenerationReader
@@ -41,13 +43,21 @@ class Plan:
     differences: Differences
 
 
+Reading = Callable[[Iterable[CatalogueBatch]], Iterator[CatalogueBatch]]
+
+
+def quietly(batches: Iterable[CatalogueBatch]) -> Iterator[CatalogueBatch]:
+    """Reading that shows nothing."""
+    yield from batches
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to refresh.
 
     `items_per_second` bounds the encoding, `kind` says what standard input holds, more changes
-    than `delta_share` of the live items make a new generation, and `ray` is the address of a Ray
-    cluster to encode on.
+    than `delta_share` of the live items make a new generation, `ray` is the address of a Ray
+    cluster to encode on, and `reading` may show how the catalogue is read.
     """
 
     extent: Extent = Extent.CHANGED
@@ -55,6 +65,7 @@ class Options:
     kind: str | None = None
     delta_share: float = DELTA_SHARE
     ray: str | None = None
+    reading: Reading = quietly
 
 
 DEFAULTS = Options()

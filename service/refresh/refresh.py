@@ -62,4 +62,4 @@ def refresh(
 def _spool(items: Path, folder: Path, options: Options) -> Spool:
     folder.parent.mkdir(parents=True, exist_ok=True)
     batches = read_catalogue_batches(items, kind=options.kind, scratch=folder.parent)
-    return spool_catalogue(folder, batches)
+    return spool_catalogue(folder, options.reading(batches))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from relevance.bundle import BundleManifest
@@ -15,6 +16,8 @@ from service.store.generation_reader import GenerationReader, open_generation
 class Target:
     """A store, a bundle placed in it, and what of the current generation this bundle made.
 
+    `began` lies before the catalogue is read: what the shop changes later is not in it.
+
     `since` is the generation and sequence that were current when the work began: changes that
     come after them are carried over. `damage` is what is wrong with the current generation.
     `approve` may refuse a finished one by raising.
@@ -25,6 +28,7 @@ class Target:
     bundle: BundleManifest
     live: GenerationReader | None
     since: tuple[str, int] | None
+    began: datetime
     damage: str | None = None
     workers: int = 1
     approve: Callable[[GenerationReader], None] | None = None
@@ -39,12 +43,13 @@ def make_target(
     approve: Callable[[GenerationReader], None] | None = None,
 ) -> Target:
     """Look at what is current now."""
+    began = datetime.now(UTC)
     live, damage = open_live(paths, bundle)
     since = None if live is None else (live.generation_id, live.sequence)
     if since is None and damage is None and paths.current.exists():
         current = read_current(paths).generation
         since = current, newest_sequence(paths, current)
-    return Target(paths, place, bundle, live, since, damage, workers, approve)
+    return Target(paths, place, bundle, live, since, began, damage, workers, approve)
 
 
 def open_live(

@@ -7,6 +7,7 @@ with details. All are open to everybody.
 from fastapi import APIRouter, Request, Response
 
 from service.routes.status import described, opened, reply
+from service.serving import item_count
 from service.wire_status import Alive, HealthReply, Readiness
 
 router = APIRouter(tags=["health"])
@@ -38,7 +39,7 @@ async def health(request: Request) -> Response:
             bundle=snapshot.bundle.bundle_id,
             generation=snapshot.items.generation_id,
             sequence=snapshot.items.sequence,
-            items=len(snapshot.items.token_counts),
+            items=item_count(snapshot.items),
             degraded=list(degraded),
             checked_seconds_ago=round(lifecycle.check.age, 3),
             queue_depth=service.queues.scoring.depth,

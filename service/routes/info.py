@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from relevance.bundle import BundleManifest
 from service.routes.status import described, opened, reply
+from service.serving import item_count
 from service.wire_status import (
     BundleInfo,
     InfoReply,
@@ -39,7 +40,7 @@ async def info(request: Request) -> Response:
             bundle=_bundle(snapshot.bundle),
             generation=snapshot.items.generation_id,
             sequence=snapshot.items.sequence,
-            items=len(snapshot.items.token_counts),
+            items=item_count(snapshot.items),
             versions=_versions(),
         )
     )

@@ -7,7 +7,7 @@ dictionary of the training part's values, found exactly, longest first.
 import json
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from relevance.domain import Item
 from relevance.errors import BadInput
 from relevance.tables import Columns, read_table
 from relevance.text import normalise, words
+from teacher.annotated_titles import AnnotatedTitle, Values, compared, sharpened
 from teacher.mine_lexicon import mine_lexicon
-from teacher.online.title_values import TitleReader
 
 _MAPPING = Path(__file__).with_name("oamine_aspects.toml")
 _COLUMNS = Columns(
@@ -31,17 +31,6 @@ _NAME_OF = {  # names our vocabularies know as attributes of the aspect
     "material": "material", "gender": "gender", "age": "age", "set_or_single": "pack size",
     "style": "style", "main_or_accessory": "accessory", "other": "measure",
 }  # fmt: skip
-
-Values = Mapping[str, frozenset[str]]  # aspect → values as compared
-
-
-@dataclass(frozen=True, slots=True)
-class AnnotatedTitle:
-    """A title with its human-marked values by aspect, as written."""
-
-    item_id: str
-    title: str
-    values: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +80,11 @@ def compare_extraction(
     train: Sequence[AnnotatedTitle], test: Sequence[AnnotatedTitle]
 ) -> dict[str, dict[str, F1]]:
     """Ours and the dictionary's F1, over all and by aspect, both taught by `train` alone."""
-    reader = TitleReader(mine_lexicon([_item(title) for title in train]))
+    reader = sharpened(mine_lexicon([_item(title) for title in train]), train)
     dictionary = _Dictionary(train)
-    ours = [_compared(reader.values(t.title)) for t in test]
+    ours = [compared(reader.values(t.title)) for t in test]
     exact = [dictionary.values(t.title) for t in test]
-    gold = [_compared(t.values) for t in test]
+    gold = [compared(t.values) for t in test]
     return {"ours": _scores(ours, gold), "exact dictionary": _scores(exact, gold)}
 
 
@@ -141,13 +130,6 @@ class _Dictionary:
                 found[self._aspect_of[form]].add(" ".join(form))
             at += max(length, 1)
         return {aspect: frozenset(forms) for aspect, forms in found.items()}
-
-
-def _compared(values: Mapping[str, Sequence[str]]) -> Values:
-    return {
-        aspect: frozenset(" ".join(words(text)) for text in texts)
-        for aspect, texts in values.items()
-    }
 
 
 def _scores(predicted: Sequence[Values], gold: Sequence[Values]) -> dict[str, F1]:

@@ -5,16 +5,19 @@ the capitalised words before anything known. Matching works on the item's full r
 is for catalogues without fields, for people and for measures.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from relevance.text import normalise
 from teacher.online.ages import age_mentions
-from teacher.online.lexicon import Lexicon
+from teacher.online.lexicon import Lexicon, Terms
 from teacher.online.quantities import QuantityFinder
 from teacher.online.readings import Mention
 from teacher.online.terms import TermFinder
 from teacher.online.words import Word, words
 
+_DIGITS = re.compile(r"\d+")
 _LONGEST_BRAND = 3  # words a brand nobody knows may have; a guess
 _OPENING = 2  # words within which a known brand must begin to be the title's
 
@@ -22,8 +25,10 @@ _OPENING = 2  # words within which a known brand must begin to be the title's
 class TitleReader:
     """Reads titles with one lexicon."""
 
-    def __init__(self, lexicon: Lexicon) -> None:
+    def __init__(self, lexicon: Lexicon, *, templates: Terms | None = None) -> None:
+        """`templates` are terms in which `#` stands for any number."""
         self._terms = TermFinder(lexicon.terms)
+        self._templates = TermFinder(templates or {})
         self._quantities = QuantityFinder(lexicon.units, lexicon.counts)
         self._small = frozenset(w for listed in lexicon.words.values() for w in listed)
 
@@ -31,7 +36,14 @@ class TitleReader:
         """Every aspect's values as the title writes them, in its order; no two overlap."""
         text = normalise(title)
         said = words(text)
-        found = _apart([*self._terms.find(text, said), *age_mentions(text), *self._measured(text)])
+        found = _apart(
+            [
+                *self._terms.find(text, said),
+                *self._templates.find(text, [_templated(word) for word in said]),
+                *age_mentions(text),
+                *self._measured(text),
+            ]
+        )
         found += self._unknown_brand(text, said, found)
         values: dict[str, list[str]] = {}
         for mention in sorted(found, key=_start):
@@ -58,6 +70,19 @@ class TitleReader:
         return (
             [Mention("brand", "", text[said[0].start : end], (said[0].start, end))] if end else []
         )
+
+
+def template_of(key: str) -> str:
+    """A term with `#` for every number.
+
+    >>> template_of("spf 30")
+    'spf #'
+    """
+    return _DIGITS.sub("#", key)
+
+
+def _templated(word: Word) -> Word:
+    return replace(word, stem=template_of(word.stem))
 
 
 def _apart(mentions: Sequence[Mention]) -> list[Mention]:

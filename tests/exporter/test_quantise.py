@@ -8,14 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from exporter.quantise import (
-    KEPT_CHANNELS,
-    LARGE_TABLE,
-    STEPS,
-    choose_channels,
-    quantised_encoder,
-    quantised_weight,
-)
+from exporter.eight_bits import KEPT_CHANNELS, STEPS, choose_channels, quantised_weight
+from exporter.quantise import LARGE_TABLE, quantised_encoder
 from relevance.bundle import Precision
 from relevance.errors import BadInput
 

@@ -89,5 +89,5 @@ def snapshot(bundle_folder: Path, bundle: BundleManifest) -> Snapshot:
 def client(store_folder: Path) -> Iterator[TestClient]:
     from service.app import create_app
 
-    with TestClient(create_app(Settings(store=store_folder))) as opened:
+    with TestClient(create_app(Settings(store=store_folder, log_requests="none"))) as opened:
         yield opened

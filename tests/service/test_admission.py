@@ -97,15 +97,18 @@ async def ask(
     body: tuple[bytes, ...] = (b"{}",),
     client: str = "10.0.0.1",
     hangs: bool = False,
+    hangs_up: bool = False,
 ) -> Asked:
     asked, parts = Asked(), list(body)
 
     async def receive():
         asked.reads += 1
+        if not parts and hangs_up:
+            return {"type": "http.disconnect"}
         if not parts:
             await asyncio.Event().wait()
         part = parts.pop(0)
-        return {"type": "http.request", "body": part, "more_body": bool(parts) or hangs}
+        return {"type": "http.request", "body": part, "more_body": bool(parts) or hangs or hangs_up}
 
     async def send(message) -> None:
         if message["type"] == "http.response.start":
@@ -225,6 +228,21 @@ def test_a_body_that_does_not_come_is_not_waited_for_and_holds_no_place() -> Non
 
         assert (refused.status, refused.code) == (408, "body_timeout")
         assert refused.headers[b"connection"] == b"close"
+        assert (await ask(app)).status == 200
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_hangs_up_before_its_body_is_whole_holds_no_place() -> None:
+    async def scenario() -> None:
+        route = Route()
+        route.let_go.set()
+        app = admission(route)
+
+        gone = await ask(app, body=(b"{",), hangs_up=True)
+
+        assert (gone.status, gone.code) == (400, "client_disconnected")
+        assert route.bodies == []
         assert (await ask(app)).status == 200
 
     asyncio.run(scenario())

@@ -1,5 +1,6 @@
 import logging
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,9 +22,10 @@ from service.fakes import WordEncoder, WordJudge, items_in_memory
 from service.item_codec import ItemCodec
 from service.query_cache import QueryCache
 from service.scorer import NumpyScorer
-from service.serving import Pair
+from service.serving import Pair, open_pair
 from service.settings import Settings
 from service.snapshot import Snapshot
+from service.telemetry.observed import ROUTES
 from service.wire import EXAMPLES, ErrorReply
 from service.wire_status import (
     Alive,
@@ -42,7 +44,7 @@ SCORE = {"query": "oak desk", "item_ids": ["B001", "B003"]}
 
 @contextmanager
 def serving(store: Path, *, near: bool = False, **settings) -> Iterator[TestClient]:
-    app = create_app(Settings(store=store, **settings))
+    app = create_app(Settings(store=store, log_requests="none", **settings))
     client = ("127.0.0.1", 50000) if near else ("10.0.0.1", 50000)
     with TestClient(app, client=client, raise_server_exceptions=False) as opened:
         yield opened
@@ -85,6 +87,10 @@ def test_every_schema_the_documentation_refers_to_is_in_it(client) -> None:
 
     for piece in text.split('"#/components/schemas/')[1:]:
         assert piece.split('"')[0] in known
+
+
+def test_every_documented_path_has_a_metrics_label_of_its_own(client) -> None:
+    assert set(client.get("/openapi.json").json()["paths"]) <= ROUTES
 
 
 @pytest.mark.parametrize(
@@ -199,6 +205,29 @@ def test_a_refused_update_shows_in_replies_health_and_metrics_until_it_is_mended
         switch_current(own_store, good)
         eventually(lambda: client.get("/health").json()["degraded"] == [])
         assert client.post("/score", json=SCORE).json() == expected
+
+
+def test_while_a_big_generation_is_opened_the_worker_gives_signs_of_life(own_store) -> None:
+    is_opening, go_on = threading.Event(), threading.Event()
+
+    def slow(settings: Settings, *, previous: Pair | None = None) -> Pair:
+        if previous is not None:
+            is_opening.set()
+            go_on.wait(60)
+        return open_pair(settings, previous=previous)
+
+    made = Settings(store=own_store.root, log_requests="none", **FAST)
+    app = create_app(made, opened=slow)
+    with TestClient(app, client=("127.0.0.1", 50000)) as client:
+        assert is_opening.wait(60)
+
+        def seen() -> float:
+            return app.state.open.lifecycle.run.states()[0].seen
+
+        first = seen()
+        eventually(lambda: seen() > first)
+        assert client.post("/score", json=SCORE).status_code == 200
+        go_on.set()
 
 
 def test_a_reload_answers_with_the_state_of_every_worker(own_store) -> None:

@@ -211,7 +211,7 @@ def test_pieces_come_from_one_generation_or_are_all_asked_anew() -> None:
 def test_a_generation_that_changes_again_and_again_is_told() -> None:
     answer, seen = scripted(*[columns("old"), error(409, "generation_not_loaded")] * 3)
 
-    with pytest.raises(BadInput, match="the generation changed in each of 3 attempts"):
+    with pytest.raises(Unavailable, match="the generation changed in each of 3 attempts"):
         make_client(answer).score_columns(Candidates(query="q", item_ids=["x" * 512] * 4000))
 
     assert len(seen) == 6

@@ -8,16 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from relevance.domain import Item
 from relevance.errors import BadBundle
 from relevance.generation import EMBEDDINGS, Current, StorePaths, read_current, switch_current
 from relevance.late_interaction import quantise_query
 from service.current_watch import STAYED, CurrentWatch, prepare, wait_for_others
 from service.refresh.refresh import refresh
 from service.run_folder import Phase, RunFolder, WorkerState
-from service.serving import open_pair
+from service.serving import item_count, open_pair
 from service.settings import Settings
 from service.snapshot import Snapshot
+from service.store.delta_log import append_changes
+from service.store.segment import Changes
 from tests.service.conftest import CATALOGUE, write_catalogue
+from tests.service.live_service import eventually
 from tests.service.make_bundle import make_bundle
 
 
@@ -136,6 +140,32 @@ def test_nothing_is_swapped_where_nothing_changed(watched) -> None:
 
     assert watched.answers == []
     assert watched.watch.swaps == 0
+
+
+def test_changes_appended_to_the_generation_are_followed_and_old_holders_do_not_see_them(
+    store, watched
+) -> None:
+    held = watched.watch.snapshot
+    new, text = Item("new-1", "Oak desk"), "Oak desk"
+    changes = Changes.of([new], held.codec.encode([text]), [text], removed=["B001"])
+
+    sequence = append_changes(store.paths, changes, bundle_id=held.bundle.bundle_id)
+    watched.look()  # the first look opens CURRENT anew, the next ones see what was appended
+    append_changes(
+        store.paths,
+        Changes.of([], held.codec.encode([]), [], removed=["B002"]),
+        bundle_id=held.bundle.bundle_id,
+    )
+    eventually(lambda: watched.look() or watched.watch.snapshot.items.sequence > sequence)
+
+    now = watched.watch.snapshot
+    assert (now.items.rows_of(["B001", "B002"]) < 0).all()
+    assert score(now, "oak desk", "new-1") == score(now, "oak desk", "B003")
+    assert item_count(now.items) == item_count(held.items) - 1
+    assert held.items.sequence == 0
+    assert (held.items.rows_of(["B001", "B002"]) >= 0).all()
+    assert watched.answers[-1] is now
+    assert now.query_cache is held.query_cache
 
 
 def _unknown_generation(store: Store) -> None:

@@ -174,7 +174,7 @@ def test_a_client_that_floods_is_turned_away_and_a_quiet_one_is_not(store, tmp_p
     keys = tmp_path / "keys.toml"
     flood, quiet = make_key("flood", [Scope.SCORE]), make_key("quiet", [Scope.SCORE])
     write_keys(keys, [flood.kept, quiet.kept])
-    settings = {"api_keys": str(keys), "concurrency": "1", "max_queue": "4", "max_wait_ms": "60000"}
+    settings = {"api_keys": str(keys), "concurrency": "1", "max_queue": "4"}
     with (
         live_service(store.root, log_of(tmp_path), workers=1, **settings) as service,
         load(service, per_second=100_000, lanes=12, key=flood.secret) as flooding,

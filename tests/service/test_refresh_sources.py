@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from relevance.errors import BadInput
 from relevance.records import read_catalogue
 from relevance.text import normalise
-from service.refresh import catalogue_source
+from service.refresh import catalogue_files
 from service.refresh.catalogue_source import STDIN, normalised, read_catalogue_batches
 from service.refresh.spool import spool_catalogue
 from service.store.item_records import items_of, record_batch, record_hashes
@@ -69,18 +69,25 @@ def read_all(items: Path, scratch: Path, **options) -> list:
 def test_streaming_gives_what_reading_whole_gives(rows, kind, at_a_time, tmp_path_factory) -> None:
     folder = tmp_path_factory.mktemp("catalogue")
     WRITERS[kind](folder / f"items.{kind}", rows)
-    before, catalogue_source.ROWS_AT_A_TIME = catalogue_source.ROWS_AT_A_TIME, at_a_time
+    before, catalogue_files.ROWS_AT_A_TIME = catalogue_files.ROWS_AT_A_TIME, at_a_time
 
     try:
         found = read_all(folder / f"items.{kind}", folder)
     finally:
-        catalogue_source.ROWS_AT_A_TIME = before
+        catalogue_files.ROWS_AT_A_TIME = before
 
     assert tuple(found) == read_catalogue(folder / f"items.{kind}")
 
 
 @UNHURRIED
-@given(texts=st.lists(st.text(max_size=6) | st.sampled_from(["a b", "a  b", " a", "a ", "\x1f"])))
+@given(
+    texts=st.lists(
+        st.text(max_size=6)
+        | st.sampled_from(
+            ["a b", "a  b", " a", "a ", "\x1f", "é", "e\u0301", "é ü", "Ａ", "a\u00a0b"]
+        )
+    )
+)
 def test_columns_are_normalised_as_texts_are(texts) -> None:
     texts = [text.encode("utf-8", "ignore").decode() for text in texts]
 

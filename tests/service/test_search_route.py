@@ -173,3 +173,15 @@ def test_search_agrees_with_a_ranking_of_all_scores_at_any_depth_of_the_catalogu
 
             best = np.sort(list(expected.values()))[::-1][:3]
             assert np.allclose([row["score"] for row in found["results"]], best)
+
+
+def test_an_index_made_while_serving_is_used_after_a_reload(root) -> None:
+    with serving(root, search_exhaustive_items=0) as client:
+        before = search(client, depth=50)
+        build_candidates(StorePaths(root), current_reader(root))
+
+        client.portal.call(client.app.state.open.lifecycle.reload)
+
+        after = search(client, depth=50)
+    assert (before["method"], before["degraded"]) == ("exhaustive", ["no_candidate_index"])
+    assert (after["method"], after["degraded"]) == ("candidates", [])

@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from teacher.online.catalogue import CatalogueJudge
 from tests.teacher.make_teacher import written_judge, written_seeing_judge
+
+settings.register_profile("no_deadline", deadline=None)  # a busy machine would trip a clock
+settings.load_profile("no_deadline")
 
 
 @pytest.fixture(scope="session")

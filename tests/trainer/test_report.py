@@ -1,6 +1,7 @@
 """The report of synthetic folds: complete, honest in wording, safe against hostile text."""
 
 import copy
+import html
 import json
 import re
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ SECTIONS = (
     "curves",
     "served",
     "slices",
+    "changes",
     "explained",
     "running",
     "reproduce",
@@ -486,3 +488,29 @@ def test_a_missing_part_of_the_live_file_is_no_silent_gap(example: Example, miss
 
     with pytest.raises(KeyError, match=missing):
         example.page(live=live)
+
+
+def test_pairs_that_distillation_broke_are_shown_beside_those_it_righted(example) -> None:
+    flips = example.measures["flips"]
+
+    page = example.page()
+
+    section = page.split('<h2 id="changes">')[1].split("</section>")[0]
+    assert f"decides {flips['wrong_to_right']:,} pairs rightly" in section
+    assert f"and {flips['right_to_wrong']:,} wrongly" in section
+    assert section.count("<td>righted</td>") == len(flips["righted"]) > 0
+    assert section.count("<td>broken</td>") == len(flips["broken"]) > 0
+    assert html.escape(flips["broken"][0]["title"]) in section
+
+
+def test_mismatches_are_shown_by_aspect_where_there_are_enough(example) -> None:
+    rows = [
+        {"aspect": "color", "pairs": 40, "ce": 0.5, "mkd": 0.75, "teacher": 1.0},
+        {"aspect": "brand", "pairs": 9, "ce": 0.5, "mkd": 0.75, "teacher": 1.0},
+    ]
+
+    page = example.page(measures={**example.measures, "mismatch_recall": rows})
+
+    section = page.split('<h2 id="changes">')[1].split("</section>")[0]
+    assert '<th scope="row">color</th><td>40</td>' in section
+    assert "brand" not in section.split("Mismatches caught")[1]

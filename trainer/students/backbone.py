@@ -50,7 +50,7 @@ def read_backbone(name: str = DEFAULT_BACKBONE, *, layers: tuple[int, ...] = ())
     sentence-transformers' (a multi-vector or cross-encoder). Raises `BadInput` where the default's
     weights are not the published ones.
     """
-    source = str(_packaged_folder()) if name == DEFAULT_BACKBONE else name
+    source = encoder_source(name)
     transformers_logging.set_verbosity_error()  # it lists the pooling layer we leave out on purpose
     transformers_logging.disable_progress_bar()
     try:
@@ -65,6 +65,11 @@ def read_backbone(name: str = DEFAULT_BACKBONE, *, layers: tuple[int, ...] = ())
     if layers:
         keep_layers(encoder, layers)
     return Backbone(name, encoder.float(), bare_tokenizer(fast), head)
+
+
+def encoder_source(name: str) -> str:
+    """Where an encoder's files are: the default's package folder, else the name itself."""
+    return str(_packaged_folder()) if name == DEFAULT_BACKBONE else name
 
 
 def bare_tokenizer(tokenizer: Tokenizer) -> Tokenizer:

@@ -18,7 +18,7 @@ from service.telemetry import metrics
 from service.telemetry.metrics import SECONDS, Metrics
 from service.telemetry.observed import Observed
 from service.work import Stage, Work
-from tests.service.conftest import UNHURRIED
+from tests.service.conftest import FEW
 
 ROOT = Path(__file__).resolve().parents[3]
 # A worker that counts two answered requests, says so, and waits to be killed.
@@ -96,7 +96,7 @@ def test_what_a_request_took_is_counted_at_the_next_flush(tmp_path) -> None:
     assert after["relevance_in_flight"] == 1
 
 
-@UNHURRIED
+@FEW
 @given(seconds=st.lists(st.floats(0, 20) | st.sampled_from(SECONDS), max_size=30))
 def test_many_values_at_once_are_counted_as_one_by_one(seconds) -> None:
     registries = [CollectorRegistry(), CollectorRegistry()]

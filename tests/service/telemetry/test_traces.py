@@ -1,6 +1,12 @@
+import gzip
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from service.settings import Settings
@@ -59,6 +65,47 @@ def test_a_failed_request_is_marked() -> None:
     *_, root = spans_of(observed(status=500))
 
     assert not root.status.is_ok
+
+
+def test_spans_reach_a_collector_over_http() -> None:
+    with collecting() as (url, received):
+        traces = open_traces(Settings(store=Path("s"), otlp_endpoint=url, trace_sample=1.0))
+        traces.ended(observed())
+        traces.close()
+
+    ((path, body),) = received
+    (of_service,) = ExportTraceServiceRequest.FromString(body).resource_spans
+    names = [span.name for scope in of_service.scope_spans for span in scope.spans]
+    attributes = {one.key: one.value.string_value for one in of_service.resource.attributes}
+    assert path == "/v1/traces"
+    assert names == ["queue", "encode", "score", "POST /score"]
+    assert attributes["service.name"] == "ellm-relevance"
+
+
+@contextmanager
+def collecting() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
+    received: list[tuple[str, bytes]] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            is_packed = self.headers.get("content-encoding") == "gzip"
+            received.append((self.path, gzip.decompress(body) if is_packed else body))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", received
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_without_a_collector_nothing_is_traced() -> None:

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from relevance.errors import BadInput
-from teacher.measures.extraction import F1, AnnotatedTitle, compare_extraction, read_titles
+from teacher.annotated_titles import AnnotatedTitle
+from teacher.measures.extraction import F1, compare_extraction, read_titles
 from teacher.online.title_values import TitleReader
 from tests.teacher.make_teacher import lexicon
 

@@ -1,0 +1,1 @@
+"""What bundles cost: `ellm bench export` measures encoders, MaxSim and item codecs side by side."""
