@@ -13,6 +13,7 @@ Nothing here outlives the service, so nothing is fsynced. What workers do with i
 import contextlib
 import fcntl
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+PREFIX, OWNER = "ellm-serve-", "OWNER"
+MEMORY = Path("/dev/shm")
 STALE = 5.0  # seconds without a sign of life: the worker hangs or is gone
 
 
@@ -151,16 +154,40 @@ class RunFolder:
 
 
 @contextmanager
-def temporary_run_folder() -> Iterator[RunFolder]:
-    """A fresh run folder, in memory where the machine has such a place; removed at the end."""
-    memory = Path("/dev/shm")
-    place = memory if os.access(memory, os.W_OK) else None
-    with tempfile.TemporaryDirectory(
-        prefix="ellm-serve-", dir=place, ignore_cleanup_errors=True
-    ) as root:
+def temporary_run_folder(*, place: Path | None = None) -> Iterator[RunFolder]:
+    """A fresh run folder, in memory where the machine has such a place; removed at the end.
+
+    What services that were killed left there is removed at the start.
+    """
+    place = place or (MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir()))
+    _remove_abandoned(place)
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=place, ignore_cleanup_errors=True) as root:
         folder = RunFolder(Path(root))
-        folder.make()
-        yield folder
+        with _owned(folder.root):
+            folder.make()
+            yield folder
+
+
+@contextmanager
+def _owned(root: Path) -> Iterator[None]:
+    """Hold a lock that goes with this process, however it ends."""
+    owner = os.open(root / OWNER, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(owner)
+
+
+def _remove_abandoned(place: Path) -> None:
+    for root in place.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):  # somebody else's, or still in use
+            owner = os.open(root / OWNER, os.O_RDWR)
+            try:
+                fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(root, ignore_errors=True)
+            finally:
+                os.close(owner)
 
 
 def _number(content: bytes) -> int:

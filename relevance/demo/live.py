@@ -57,7 +57,10 @@ def serving(
 ) -> Iterator[Answers]:
     """The service on a free port, ready to answer; stopped at the end whatever happens."""
     port = _free_port()
-    words = ("serve", "--store", store, "--teacher", teacher, "--host", HOST, "--port", port)
+    words = (
+        *("serve", "--store", store, "--teacher", teacher, "--host", HOST, "--port", port),
+        *("--drain-delay", "0"),  # no balancer in front that must notice first
+    )
     with log.open("wb") as output:
         command = [str(python), "-m", "relevance", *map(str, words)]
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)

@@ -61,7 +61,7 @@ def _counterfactuals(found: Content) -> Iterator[str]:
 
 def _throughput(found: Content) -> Iterator[str]:
     yield (
-        f"**Throughput**, one process: {found['first']:,.0f} pairs a second with items unread, "
+        f"**Throughput** a processor: {found['first']:,.0f} pairs a second with items unread, "
         f"{found['again']:,.0f} with their readings kept ({found['pairs']:,} pairs, judged with "
         "reasons and written)"
     )

@@ -24,7 +24,11 @@ Kin = Mapping[str, Mapping[str, float]]  # kinds of goods → kinds they are als
 def match(query: QueryReading, item: ItemReading, kin: Kin) -> tuple[Grounded, ...]:
     """Everything found, in the aspects' canonical order, within an aspect in query order."""
     found = [*_from_asks(query, item, kin), *_quantities(query, item), *_absences(query, item)]
-    found += [*_main_or_accessory(query, item), *_department(query, item)]
+    found += _main_or_accessory(query, item)
+    named = any(g.finding.aspect == "product" and g.finding.verdict is Verdict.MATCH for g in found)
+    found += (  # the very thing in an unlikely department is still the thing
+        g for g in _department(query, item) if not named or g.finding.verdict is Verdict.MATCH
+    )
     return tuple(sorted(found, key=lambda g: (_ORDER[g.finding.aspect], g.query_spans)))
 
 

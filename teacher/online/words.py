@@ -19,7 +19,7 @@ UNSPACED = (
 )
 _LETTERS = rf"(?:(?![{UNSPACED}])[^\W_])+"
 _WORD = re.compile(
-    rf"(?<![^\W_])(?:[a-z]\.){{2,}}(?![^\W_])|{_LETTERS}(?:['’]{_LETTERS})*|[^\W_]|&"
+    rf"(?<![^\W_])(?:[a-z]\.){{2,}}(?![^\W_])|\d+(?:\.\d+)+(?![^\W_])|{_LETTERS}(?:['’]{_LETTERS})*|[^\W_]|&"
 )
 _UNSPACED_WORD = re.compile(rf"[{UNSPACED}]")
 _SILENT = str.maketrans("", "", "'’.")
@@ -80,6 +80,8 @@ def stem(word: str) -> str:
     ['dress', 'battery', 'men', 'glass', 'shoe', 'knife', 'us']
     """
     bare = word[:-2] if word.endswith(("'s", "’s")) else word.translate(_SILENT)
+    if word[:1].isdigit() and "." in word:
+        return word  # 1.75 is not 175
     irregular = _IRREGULAR.get(bare)
     if irregular is not None:
         return irregular

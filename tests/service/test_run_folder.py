@@ -91,3 +91,22 @@ def test_a_temporary_folder_is_gone_afterwards() -> None:
         assert run.counters.is_dir()
 
     assert not run.root.exists()
+
+
+def test_what_a_killed_service_left_is_removed_and_what_lives_is_kept(tmp_path) -> None:
+    code = (
+        "import os, pathlib, sys; from service.run_folder import temporary_run_folder;"
+        "made = temporary_run_folder(place=pathlib.Path(sys.argv[1])); made.__enter__();"
+        "os.kill(os.getpid(), 9)"
+    )
+    root = Path(__file__).resolve().parents[2]
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=root, check=False)
+    (left,) = tmp_path.iterdir()
+
+    with temporary_run_folder(place=tmp_path) as first:
+        assert not left.exists()
+        with temporary_run_folder(place=tmp_path) as second:
+            assert first.counters.is_dir()
+            assert second.counters.is_dir()
+
+    assert list(tmp_path.iterdir()) == []

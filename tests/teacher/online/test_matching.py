@@ -107,6 +107,16 @@ def test_the_thing_with_its_accessory_is_the_thing() -> None:
     assert not any(aspect == "main_or_accessory" for aspect, _, _ in found)
 
 
+def test_the_very_thing_in_an_unlikely_department_is_still_the_thing() -> None:
+    fields = {"category_path": "Kitchen > Drinkware > Water Bottles"}
+
+    assert ("product", "backpack", MATCH) in verdicts("red backpack", "Red Backpack", **fields)
+    for title, category_is_told in (("Red Backpack", False), ("Red Bottle", True)):
+        found = findings("red backpack", title, **fields)
+        mismatching = {g.finding.aspect for g in found if g.finding.verdict is MISMATCH}
+        assert ("category" in mismatching) is category_is_told
+
+
 def test_a_shoe_for_women_is_no_accessory_of_women() -> None:
     assert not any(
         one.finding.aspect == "main_or_accessory"

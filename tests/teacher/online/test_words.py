@@ -41,6 +41,11 @@ def test_plurals_and_possessives_are_compared_as_one_word(one: str, other: str) 
     assert stem(one) == stem(other)
 
 
+def test_a_number_with_a_point_is_one_word() -> None:
+    assert stems("1.75 inch, v2.5, end 3. u.s.a.") == ["1.75", "inch", "v2", "5", "end", "3", "usa"]
+    assert stem("17.5") != stem("1.75")
+
+
 @pytest.mark.parametrize("word", ["glass", "bus", "series", "canvas", "gas"])
 def test_words_that_end_in_s_by_themselves_keep_it(word: str) -> None:
     assert stem(word) == word
