@@ -27,9 +27,14 @@ ORDER = (
     "teach",
     "train",
     "evaluate",
+    "study",
     "export",
     "refresh",
+    "rollout",
+    "store",
+    "redis",
     "serve",
+    "keys",
     "explain",
     "bench",
 )
@@ -58,6 +63,7 @@ EXTRA_OF_MODULE = {
     "redis": "service",
     "crc32c": "service",
     "faiss": "service",
+    "ray": "ray",
 }
 
 

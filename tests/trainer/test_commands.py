@@ -13,14 +13,22 @@ from relevance.records import read_judgements, read_pairs, write_judgements, wri
 from tests.trainer.make_students import TITLES, make_judgement, shop_pairs, write_shop
 
 HEAVY = ("torch", "transformers", "onnx", "onnxruntime", "sklearn", "matplotlib")
-COMMANDS = ("trainer.commands", "trainer.evaluate_commands", "exporter.commands")
+COMMANDS = (
+    "trainer.commands",
+    "trainer.evaluate_commands",
+    "trainer.study_commands",
+    "exporter.commands",
+)
 HELP = """
 import sys
 from importlib import import_module
 from typer.testing import CliRunner
 
 app = import_module({module!r}).app
-names = [command.name or command.callback.__name__ for command in app.registered_commands]
+names = [
+    command.name or command.callback.__name__.replace("_", "-")
+    for command in app.registered_commands
+]
 for words in (["--help"], *([name, "--help"] for name in names)):
     shown = CliRunner().invoke(app, words)
     assert shown.exit_code == 0 and "Usage" in shown.output, shown.output

@@ -69,6 +69,7 @@ def test_it_is_minus_the_log_of_the_share_of_all_legal_taggings(seed, length):
     assert found.item() == pytest.approx(log(whole) - path_score(tagger, emitted, tags), abs=1e-3)
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 10**6))
 def test_what_stands_behind_a_texts_tokens_is_never_read(seed):
     tagger, random = make_tagger(seed).float(), torch.Generator().manual_seed(seed)
@@ -84,6 +85,7 @@ def test_what_stands_behind_a_texts_tokens_is_never_read(seed):
     torch.testing.assert_close(found[:1], alone)
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 10**6), st.integers(1, 6))
 def test_no_decoded_tagging_breaks_the_rules_of_bio(seed, length):
     tagger = make_tagger(seed).float()
