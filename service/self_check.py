@@ -47,7 +47,7 @@ def golden_pair(snapshot: Snapshot) -> GoldenPair:
     Raises `BadBundle` where the scorer finds others.
     """
     vectors = _encoded(snapshot)
-    shape = (GOLDEN_ROWS, snapshot.bundle.max_item_tokens, snapshot.bundle.dim)
+    shape = (GOLDEN_ROWS, snapshot.bundle.rows, snapshot.bundle.dim)
     rows = np.random.default_rng(0).integers(0, 256, shape, np.uint8)  # extremes included
     golden = GoldenPair(vectors, rows, integer_maxima(quantise_query(vectors).steps, rows))
     fault = golden.fault(snapshot)
