@@ -8,7 +8,7 @@ ELLM := $(BIN)/ellm
 TORCH := 2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 RUN_EXTRAS := service,teacher,trainer,exporter
-ALL_EXTRAS := $(RUN_EXTRAS),loadtest,dev
+ALL_EXTRAS := $(RUN_EXTRAS),tracing,loadtest,dev
 # A waiting OpenMP thread that spins starves whatever else runs on a small machine.
 export OMP_WAIT_POLICY ?= PASSIVE
 

@@ -46,6 +46,8 @@ EXTRA_OF_MODULE = {
     "safetensors": "trainer",
     "matplotlib": "trainer",
     "jinja2": "trainer",
+    "tensorboard": "trainer",
+    "torchcrf": "trainer",
     "onnx": "exporter",
     "onnxscript": "exporter",
     "sklearn": "teacher",
