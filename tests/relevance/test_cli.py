@@ -123,12 +123,15 @@ def test_commands_come_in_the_order_of_a_first_use():
     assert [point.name for point in sorted(points, key=cli._place)] == [*ORDER, "zoo"]
 
 
+PACKAGE_OF_MODULE = {"sklearn": "scikit-learn", "torchcrf": "pytorch-crf"}
+
+
 def test_every_extra_that_is_hinted_at_exists():
     project = tomllib.loads((Path(cli.__file__).parents[1] / "pyproject.toml").read_text())
 
     extras = project["project"]["optional-dependencies"]
     for module, extra in cli.EXTRA_OF_MODULE.items():
-        wanted = {"sklearn": "scikit-learn"}.get(module, module.replace("_", "-"))
+        wanted = PACKAGE_OF_MODULE.get(module, module.replace("_", "-"))
         assert any(needed.startswith(wanted) for needed in extras[extra]), module
 
 

@@ -150,4 +150,4 @@ def test_the_lag_of_every_change_is_counted(tier, root, bundle_folder, bundle) -
     watcher.step(wait_ms=0)
 
     assert len(watcher.lags) == 1
-    assert 90 < watcher.lags.quantile(0.99) <= 100
+    assert 90 < watcher.lags.quantile(0.99) <= 100.001  # entries' ids count whole milliseconds
