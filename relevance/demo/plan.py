@@ -49,6 +49,11 @@ class Plan:
         return self.folder / "similarities.parquet"
 
     @property
+    def gate(self) -> Path:
+        """What the gate found: teacher against cross-entropy-only students."""
+        return self.folder / "gate.json"
+
+    @property
     def store(self) -> Path:
         """The store the service opens."""
         return self.folder / "store"
@@ -81,12 +86,18 @@ def shop_step(folder: Path, sizes: Sequence[str]) -> Step:
 
 
 def training_steps(plan: Plan) -> list[Step]:
-    """From the data set to every fold's students and their scores on its test part."""
+    """From the data set to every fold's students and their scores on its test part.
+
+    Nothing is distilled before the teacher stood beside the students that it would teach.
+    """
     steps = [_folds(plan), _pool(plan)]
     for fold in plan.folds:
-        steps += [_teacher(plan, fold), _hold_out(plan, fold), _judge(plan, fold)]
-        for recipe in ("ce", "mkd"):
-            steps += [*_searched_student(plan, fold, recipe), _scores(plan, fold, recipe)]
+        steps += [_teacher(plan, fold), *_searched_student(plan, fold, "ce")]
+        steps += [_scores(plan, fold, "ce")]
+    steps += [_gate(plan)]
+    for fold in plan.folds:
+        steps += [_hold_out(plan, fold), _judge(plan, fold)]
+        steps += [*_searched_student(plan, fold, "mkd"), _scores(plan, fold, "mkd")]
     return steps
 
 
@@ -255,6 +266,32 @@ def _scores(plan: Plan, fold: int, recipe: str) -> Step:
         (checkpoint, plan.folds_file, *plan.inputs),
         (out,),
         ("relevance", "trainer"),
+    )
+
+
+def _gate(plan: Plan) -> Step:
+    """Compare teacher and cross-entropy-only students; a weak one is told, not refused.
+
+    The demo's last step is a comparison, so it goes on and lets its reader see what came of it.
+    """
+    teachers = tuple(plan.judge(fold) for fold in plan.folds)
+    students = tuple(plan.fold(fold) / "ce_scores.parquet" for fold in plan.folds)
+    named = [
+        word
+        for teacher, student in zip(teachers, students, strict=True)
+        for word in ("--teacher", teacher, "--student", student)
+    ]
+    words = (
+        *("teach", "gate", "--folds", plan.folds_file, *named),
+        *("--out", plan.gate, "--allow-weak-teacher"),
+    )
+    return Step(
+        "gate",
+        "is the teacher better than the students it would teach?",
+        _words(words),
+        (plan.folds_file, *teachers, *students),
+        (plan.gate,),
+        ("relevance", "teacher"),
     )
 
 

@@ -72,3 +72,11 @@ def test_without_rates_each_student_is_trained_once_at_its_recipes_own() -> None
     ]
     assert not any("--learning-rate" in run.words for run in runs)
     assert not any(step.words[1] == "choose" for step in steps)
+
+
+def test_no_student_is_distilled_before_the_gate() -> None:
+    names = [step.name for step in training_steps(make_plan())]
+    gate = names.index("gate")
+
+    assert not any("mkd" in name for name in names[:gate])
+    assert not any("-ce" in name for name in names[gate:])
