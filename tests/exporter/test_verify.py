@@ -36,8 +36,9 @@ def refusal(folder: Path) -> str:
 
 
 def flip_a_bit(path: Path) -> None:
+    """In the middle; in a tokenizer at its end, since a piece read otherwise is another piece."""
     content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0b100
+    content[-2 if path.name == TOKENIZER else len(content) // 2] ^= 0b100
     path.write_bytes(content)
 
 
