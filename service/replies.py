@@ -5,11 +5,8 @@
 `code` is stable and meant for programs, `message` for people, `param` names the field at fault.
 """
 
-from typing import Any
-
 import orjson
 from fastapi.responses import Response
-from pydantic import ValidationError
 
 from relevance.errors import BadInput
 
@@ -47,11 +44,6 @@ class Refused(BadInput):
         self.headers = headers
 
 
-def json_reply(content: Any, *, status: int = 200) -> Response:
-    """Plain dicts and lists as JSON; floats keep every bit."""
-    return Response(orjson.dumps(content), status, media_type=JSON)
-
-
 def error_reply(
     status: int,
     code: str,
@@ -76,12 +68,3 @@ def refusal_reply(refused: Refused) -> Response:
     return error_reply(
         refused.status, refused.code, str(refused), param=refused.param, headers=headers or None
     )
-
-
-def refusal_of(fault: ValidationError) -> Refused:
-    """What to tell a client whose body pydantic refused: the first fault and where it is."""
-    first = fault.errors(include_url=False, include_input=False, include_context=False)[0]
-    if first["type"] == "json_invalid":
-        return Refused(400, "invalid_json", first["msg"])
-    where = ".".join(map(str, first["loc"])) or None
-    return Refused(422, "invalid_request", first["msg"], param=where)

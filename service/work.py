@@ -61,10 +61,3 @@ class Telemetry(Protocol):
     def record(self, route: str, work: Work) -> None:
         """Count one answered request of `route`."""
         ...
-
-
-class Untold:
-    """A `Telemetry` that counts nothing."""
-
-    def record(self, route: str, work: Work) -> None:
-        """Forget it."""

