@@ -24,6 +24,9 @@ def study(
     row: list[str] = typer.Option([], help="Only these rows (may be repeated)."),
     folds: int | None = typer.Option(None, min=1, help="At most so many folds of each row."),
     steps: int | None = typer.Option(None, min=1, help="Optimiser steps, the recipes' by default."),
+    settings: Path | None = typer.Option(
+        None, help="TOML: this data set's changes to the recipes, and searches."
+    ),
     plan_only: bool = typer.Option(False, "--plan", help="Say what it costs and stop."),
     cache: Path = typer.Option(Path("build/study"), help="Students that teach other rows."),
     threads: int = typer.Option(0, min=0, help="torch's threads; 0: its own choice."),
@@ -34,9 +37,11 @@ def study(
     from trainer.study.material import StudyMaterial
     from trainer.study.plan import expected_seconds, plan_study
     from trainer.study.rows import quick_rows, study_rows
+    from trainer.study.settings import read_settings
     from trainer.study.tables import QUICK_NOTE
 
-    every = study_rows(steps=steps)
+    chosen = None if settings is None else read_settings(settings)
+    every = study_rows(steps=steps, settings=chosen)
     rows = quick_rows(every) if quick else every
     unknown = [name for name in row if name not in rows]
     if unknown:
@@ -77,7 +82,7 @@ def _run(
     if threads:
         torch.set_num_threads(threads)
     tables = out / f"study-{material.found.name}{'-quick' if quick else ''}.md"
-    bench, finished = Bench(material, every, cache), list(plan.finished)
+    bench, finished = Bench(material, every, cache, out / "runs"), list(plan.finished)
 
     def write_tables() -> None:
         page = render_tables(rows, finished, dataset=material.found.name, quick=quick)

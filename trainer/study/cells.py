@@ -46,7 +46,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellResult:
-    """What a cell found: measures, cost, and every test pair's query, item, label and logit."""
+    """What a cell found: measures, cost, and every test pair's query, item, label and logit.
+
+    `tried` are the candidates of a row that searches: settings and validation measures.
+    """
 
     cell: Cell
     measures: Mapping[str, float]
@@ -57,6 +60,7 @@ class CellResult:
     item_ids: tuple[str, ...]
     good: np.ndarray
     logits: np.ndarray
+    tried: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -84,6 +88,7 @@ def write_cell(folder: Path, result: CellResult) -> Path:
         "seed": cell.seed,
         "inputs": cell.inputs,
         "recipe": recipe,
+        "search": [dict(one) for one in result.tried],
         "measures": dict(result.measures),
         "cost": dict(result.cost),
         "training": dict(result.training),
@@ -122,6 +127,7 @@ def read_cell(folder: Path, cell: Cell) -> CellResult | None:
             tuple(items),
             np.array(good, dtype=bool),
             np.array(logits, dtype=np.float64),
+            tuple(content["search"]),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
         raise BadInput(f"{path}: expected a finished cell of the study: {fault!r}") from fault

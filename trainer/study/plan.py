@@ -7,6 +7,7 @@ from statistics import mean
 
 import pyarrow.parquet as pq
 
+from trainer.settings import changed
 from trainer.study.cells import Cell, CellResult, read_cell
 from trainer.study.material import StudyMaterial
 from trainer.study.rows import Row, Source
@@ -74,7 +75,9 @@ def _seconds(cell: Cell, known: Mapping[str, Sequence[float]]) -> float:
         return 1.0
     guess = SECONDS_PER_STEP.get(recipe.student, USUAL_SECONDS_PER_STEP)
     per_step = mean(known[recipe.student]) if recipe.student in known else guess
-    return recipe.steps * per_step + OTHER_SECONDS
+    searches = bool(cell.row.search) and cell.seed == 0
+    tried = [changed(recipe, one) for one in cell.row.search] if searches else [recipe]
+    return sum(one.steps * per_step + OTHER_SECONDS for one in tried)
 
 
 def _hindrance(row: Row, fold: int, material: StudyMaterial) -> str:

@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from relevance.item_text import ItemText
 from trainer.recipes import CotLoss, Recipe, ce, mkd
+from trainer.settings import changed
+from trainer.study.settings import StudySettings
 
 
 class Table(StrEnum):
@@ -45,7 +47,8 @@ class Row:
     """One judge. `folds` and `seeds` are how many of each the full study wants.
 
     `pool_pairs` bounds the pool (None: all of it). `taught_by` names the row whose students judge
-    the pool in the teacher's place, the mean of `ensemble` seeds.
+    the pool in the teacher's place, the mean of `ensemble` seeds. Where there is a `search`, each
+    of its changes to the recipe (as `name=value`) is trained, and inner validation chooses.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Row:
     pool_pairs: int | None = None
     taught_by: str | None = None
     ensemble: int = 1
+    search: tuple[tuple[str, ...], ...] = ()
 
     @property
     def needs_teacher(self) -> bool:
@@ -66,17 +70,30 @@ class Row:
 
 
 BASELINE, MKD = "ColBERT", "MKD-ColBERT"
+BASELINE_STEPS, UNTUNED = "ColBERT, as many steps as MKD", "ColBERT, untuned"
 POOL_SIZES = (0, 5_000, 20_000, 50_000, 100_000)
 QUICK = (MKD, "w/o score", "w/o CoT", "w/o both", BASELINE)
 
 
-def study_rows(*, steps: int | None = None) -> dict[str, Row]:
+def study_rows(
+    *, steps: int | None = None, settings: StudySettings | None = None
+) -> dict[str, Row]:
     """Every row by name, in the tables' order; `steps` replaces the recipes' own number."""
-    plain, full = ce(), mkd()
+    chosen = settings or StudySettings()
+    plain, full = changed(ce(), chosen.plain), changed(mkd(), chosen.taught)
     if steps is not None:
         plain, full = replace(plain, steps=steps), replace(full, steps=steps)
     rows = (*_lexical(), *_students(plain, full), *_ablations(full), *_pools(full))
-    return {row.name: row for row in (*rows, *_controls(plain, full))}
+    rows = (*rows, *_baselines(plain, full, chosen), *_controls(plain, full))
+    searched = {
+        BASELINE: chosen.plain_search,
+        BASELINE_STEPS: tuple(
+            tried for tried in chosen.plain_search if changed(plain, tried).steps == full.steps
+        ),
+        UNTUNED: (chosen.untuned,),
+        MKD: chosen.taught_search,
+    }
+    return {row.name: replace(row, search=searched.get(row.name, ())) for row in rows}
 
 
 def quick_rows(rows: Mapping[str, Row]) -> dict[str, Row]:
@@ -135,6 +152,15 @@ def _pools(full: Recipe) -> tuple[Row, ...]:
         )
         for size in POOL_SIZES
     )
+
+
+def _baselines(plain: Recipe, full: Recipe, settings: StudySettings) -> list[Row]:
+    """With MKD's number of steps, whatever its own search prefers; and, if named, untuned."""
+    where, same = (Table.CONTROL,), replace(plain, steps=full.steps)
+    longer = Row(BASELINE_STEPS, where, 5, 3, recipe=same)
+    if not settings.untuned:
+        return [longer]
+    return [longer, Row(UNTUNED, where, 5, recipe=plain)]
 
 
 def _controls(plain: Recipe, full: Recipe) -> tuple[Row, ...]:

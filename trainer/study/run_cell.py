@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from platform import machine
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -30,12 +31,14 @@ from trainer.examples import TextLengths, tokenise_texts
 from trainer.material import TrainingData
 from trainer.ranking import gains_of, mean_ndcg
 from trainer.scoring import score_text_pairs
+from trainer.settings import changed
 from trainer.students.checkpoint import Checkpoint, read_student, write_checkpoint
 from trainer.students.devices import best_device
 from trainer.students.student import Student
-from trainer.study.cells import Cell, CellResult
+from trainer.study.cells import Cell, CellResult, read_cell
 from trainer.study.material import StudyMaterial, bounded_pool
 from trainer.study.rows import Row, Source
+from trainer.study.search import CANDIDATE, Searched, candidate, chosen_settings, search
 from trainer.teaching import student_judgements
 from trainer.train import Surroundings, train_student
 from trainer.world import World
@@ -45,11 +48,12 @@ COST_PAIRS = 500
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What cells are run with: the material, all rows by name, and a cache of students."""
+    """What cells are run with: the material, all rows by name, a cache of students, and results."""
 
     material: StudyMaterial
     rows: Mapping[str, Row]
     cache: Path
+    results: Path
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +63,7 @@ class Scored:
     logits: np.ndarray
     cost: Mapping[str, object]
     training: Mapping[str, float]
+    tried: tuple[Mapping[str, Any], ...] = ()
 
 
 def run_cell(cell: Cell, bench: Bench) -> CellResult:
@@ -85,6 +90,7 @@ def run_cell(cell: Cell, bench: Bench) -> CellResult:
         tuple(pair.item_id for pair in pairs),
         good,
         logits,
+        scored.tried,
     )
 
 
@@ -138,8 +144,8 @@ def _slices(
 
 
 def _student(cell: Cell, bench: Bench, test: tuple[Pair, ...]) -> Scored:
-    checkpoint = trained(cell, bench)
-    catalogue = bench.material.catalogue
+    found = _searched(cell, bench)
+    checkpoint, catalogue = found.checkpoint, bench.material.catalogue
     logits = score_text_pairs(checkpoint, test, catalogue)
     card = checkpoint.card
     lengths = TextLengths(card.query_tokens, card.item_tokens, card.item_text)
@@ -151,7 +157,7 @@ def _student(cell: Cell, bench: Bench, test: tuple[Pair, ...]) -> Scored:
         texts,
         training_ms=card.run["training_ms_per_1000_pairs"],
     )
-    return Scored(logits, {**asdict(cost), "machine": machine()}, card.run)
+    return Scored(logits, {**asdict(cost), "machine": machine()}, card.run, found.tried)
 
 
 def _lexical(cell: Cell, bench: Bench, test: tuple[Pair, ...]) -> Scored:
@@ -177,6 +183,20 @@ SOURCES: Mapping[Source, Callable[[Cell, Bench, tuple[Pair, ...]], Scored]] = {
 }
 
 
+def _searched(cell: Cell, bench: Bench) -> Searched:
+    """The cell's student: searched by the first seed, trained as it chose by the others."""
+    recipe = cell.row.recipe
+    if not cell.row.search or recipe is None:
+        return Searched(trained(cell, bench), ())
+    if cell.seed == 0:
+        return search(cell, lambda candidate: trained(candidate, bench))
+    first = read_cell(bench.results, replace(cell, seed=0))
+    if first is None:
+        raise BadInput(f"row {cell.row.name}, fold {cell.fold}: expected seed 0 to be run first")
+    chosen = candidate(cell, changed(recipe, chosen_settings(first)))
+    return Searched(trained(chosen, bench), ())
+
+
 def trained(cell: Cell, bench: Bench) -> Checkpoint[Student]:
     """The cell's student, from the cache where it was trained before.
 
@@ -197,7 +217,7 @@ def trained(cell: Cell, bench: Bench) -> Checkpoint[Student]:
         backbone_name=bench.material.backbone,
         surroundings=surroundings,
     )
-    if _teaches(cell.row, bench.rows):
+    if cell.row.name == CANDIDATE or _teaches(cell.row, bench.rows):
         write_checkpoint(folder, checkpoint)
     return checkpoint
 
