@@ -101,7 +101,7 @@ def attempt(folder: Path, full: Path, material: Material, precision: Precision) 
         lengths=material.lengths,
     )
     encoded = encode_pairs(folder, reference.pairs, lengths=material.lengths)
-    scale = item_scale(kept_rows(encoded, material.codec).values())
+    scale = item_scale(kept_rows(encoded, material.codec).values(), bits=material.codec.bits)
     shape = RowFormat(material.codec, scale, material.rows)
     similarities = integer_similarities(folder, encoded, shape)
     parity = score_parity(reference.pairs, material.float_scores, similarities, material.labels)

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from relevance.errors import BadInput, GateRefused
-from relevance.late_interaction import ITEM_LIMIT, sigmoid
+from relevance.late_interaction import FOUR_BIT_LIMIT, ITEM_LIMIT, sigmoid
 
-KEPT_SHARE = 0.9999  # of embedding values inside the quantisation range; the rest is clipped
+# Of embedding values inside the quantisation range; the rest is clipped. Sixteen steps are so few
+# that a narrower range is worth more clipping (docs/export.md).
+KEPT_SHARE = {8: 0.9999, 4: 0.997}
+LIMIT = {8: ITEM_LIMIT, 4: FOUR_BIT_LIMIT}
 NEWTON_STEPS = 50
 
 
@@ -23,8 +26,8 @@ class Calibration:
     bias: float
 
 
-def item_scale(embeddings: Iterable[np.ndarray]) -> float:
-    """One step's size, so that 99.99 % of all magnitudes fit into ±127 steps.
+def item_scale(embeddings: Iterable[np.ndarray], *, bits: int = 8) -> float:
+    """One step's size, so that `KEPT_SHARE` of all magnitudes fit into the steps there are.
 
     Raises `BadInput` where no item has a token.
     """
@@ -33,7 +36,7 @@ def item_scale(embeddings: Iterable[np.ndarray]) -> float:
     )
     if not len(magnitudes):
         raise BadInput("calibration pairs: expected an item with a token, found none")
-    return float(np.quantile(magnitudes, KEPT_SHARE)) / ITEM_LIMIT
+    return float(np.quantile(magnitudes, KEPT_SHARE[bits])) / LIMIT[bits]
 
 
 def fit_calibration(similarities: np.ndarray, good: np.ndarray) -> Calibration:

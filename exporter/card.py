@@ -76,12 +76,13 @@ def _identity(manifest: BundleManifest) -> list[Row]:
     size = sum(file.bytes for file in manifest.files.values())
     pooled = f", {manifest.codec.pooling} tokens a row" if manifest.codec.pooling > 1 else ""
     skipped = ", punctuation left out" if manifest.codec.skip_punctuation else ""
+    bits = f", {manifest.codec.bits} bits a value"
     rows = [
         ("format", manifest.format),
         ("student", manifest.student),
         ("precision of the encoder", manifest.precision.value),
         ("embeddings", f"{manifest.dim} dimensions"),
-        ("item rows", f"{manifest.rows} × {manifest.row_bytes} bytes{pooled}{skipped}"),
+        ("item rows", f"{manifest.rows} × {manifest.row_bytes} bytes{bits}{pooled}{skipped}"),
         ("bytes an item", f"{manifest.rows * manifest.row_bytes:,}"),
         ("longest query", f"{manifest.max_query_tokens} tokens"),
         ("longest item text", f"{manifest.max_item_tokens} tokens of {manifest.item_text.value}"),

@@ -1,4 +1,4 @@
-"""How small an item is kept, as one word list on the command line: `dim64,pool2,skip-punctuation`.
+"""How small an item is kept, as one word list on the command line: `dim64,pool2,4bit`.
 
 What the words do stands in `narrow.py` (dimensions) and `relevance/item_rows.py` (rows).
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from relevance.errors import BadInput
 from relevance.item_rows import RowCodec
 
-WORDS = "dim<number>, pool<2 to 8>, skip-punctuation"
+WORDS = "dim<number>, pool<2 to 8>, skip-punctuation, 4bit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ def codec_named(words: str) -> Codec:
             rows["pooling"] = int(found[1])
         elif word == "skip-punctuation":
             rows["skip_punctuation"] = True
+        elif word == "4bit":
+            rows["bits"] = 4
         else:
             raise BadInput(f"codec: expected words of {WORDS}, got `{word}`")
     return Codec(dim, RowCodec.model_validate(rows))

@@ -21,7 +21,7 @@ def export(
         None, help="Of the encoder; by default 8 bits where lists keep their order, else fp32."
     ),
     codec: str = typer.Option(
-        "", help="Smaller item rows: of `dim64,pool2,skip-punctuation` what you want."
+        "", help="Smaller item rows: of `dim64,pool2,4bit,skip-punctuation` what you want."
     ),
     licence: str = typer.Option("", help="Licence of the weights, for the card."),
 ) -> None:

@@ -91,6 +91,7 @@ def export_bundle(
     options = options or ExportOptions()
     texts = calibration.texts(checkpoint.card.item_text)
     _check_tokenizer(checkpoint)
+    options.codec.row_bytes(options.dim or checkpoint.card.dim)  # refused before anything is made
     if options.dim is not None:
         items = tuple(dict.fromkeys(item for _, item in texts))
         checkpoint = narrowed(checkpoint, options.dim, texts=items)
@@ -99,8 +100,9 @@ def export_bundle(
         full = Path(aside) / ENCODER
         write_graph(full, checkpoint.student)
         checkpoint.tokenizer.save(str(folder / TOKENIZER))
-        write_golden(folder / GOLDEN, dim=checkpoint.card.dim, rows=material.rows)
-        write_maxsim_graph(folder / MAXSIM, dim=checkpoint.card.dim)
+        dim, bits = checkpoint.card.dim, material.codec.bits
+        write_golden(folder / GOLDEN, dim=dim, rows=material.rows, bits=bits)
+        write_maxsim_graph(folder / MAXSIM, dim=dim, bits=bits)
         graphs = _check_graphs(folder, full, material)
         chosen = _chosen(folder, full, material, options.precision)
         graphs |= _check_integers(folder, chosen.scale, material)
@@ -237,7 +239,7 @@ def _write_golden_pairs(
         if not np.isnan(logit)
     ]
     dim, rows = material.checkpoint.card.dim, material.rows
-    write_golden(folder / GOLDEN, dim=dim, rows=rows, pairs=golden)
+    write_golden(folder / GOLDEN, dim=dim, rows=rows, bits=material.codec.bits, pairs=golden)
 
 
 def _write_report(folder: Path, chosen: Attempt, fitted_on: str) -> None:

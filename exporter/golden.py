@@ -18,6 +18,7 @@ from relevance.late_interaction import QUERY_LIMIT, integer_maxima
 
 ITEMS = 64
 QUERY_TOKENS = 16
+LEAST_BYTE = {8: 1, 4: 0}  # that `quantise_item` writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,13 @@ class GoldenPair:
 
 
 def write_golden(
-    path: Path, *, dim: int, rows: int, seed: int = 0, pairs: Sequence[GoldenPair] = ()
+    path: Path,
+    *,
+    dim: int,
+    rows: int,
+    bits: int = 8,
+    seed: int = 0,
+    pairs: Sequence[GoldenPair] = (),
 ) -> None:
     """Write `query` int8, `arena` uint8, `maxima` int32 and the pairs as the bundle's golden.npz.
 
@@ -39,13 +46,13 @@ def write_golden(
     random = np.random.default_rng(seed)
     query = random.integers(-QUERY_LIMIT, QUERY_LIMIT + 1, (QUERY_TOKENS, dim), dtype=np.int8)
     query[0], query[1] = QUERY_LIMIT, -QUERY_LIMIT
-    arena = random.integers(1, 256, (ITEMS, rows, dim), dtype=np.uint8)
-    arena[0], arena[1], arena[2] = 255, 1, 128
+    arena = random.integers(1, 256, (ITEMS, rows, dim * bits // 8), dtype=np.uint8)
+    arena[0], arena[1], arena[2] = 255, LEAST_BYTE[bits], 128
     np.savez_compressed(
         path,
         query=query,
         arena=arena,
-        maxima=integer_maxima(query, arena),
+        maxima=integer_maxima(query, arena, bits=bits),
         pair_queries=np.array([pair.query for pair in pairs], dtype=np.str_),
         pair_items=np.array([pair.item for pair in pairs], dtype=np.str_),
         pair_logits=np.array([pair.logit for pair in pairs], dtype=np.float64),

@@ -87,7 +87,7 @@ def integer_grid(
         )
         feed = {"query": quantised.steps, "arena": arena, "positions": np.arange(len(arena))}
         (found,) = session.run(["maxima"], feed)
-        expected = integer_maxima(quantised.steps, arena)
+        expected = integer_maxima(quantised.steps, arena, bits=codec.bits)
         differing += int((found != expected).sum())
         for at, gap in enumerate(_gaps(query, items, quantised, found, scale)):
             if codec == RowCodec() and gap > largest:

@@ -9,7 +9,7 @@ A store is a folder:
     bundles/<bundle id>/        the bundles its generations were made by
     generations/<id>/           immutable once it has this name:
         manifest.json           `GenerationManifest`
-        embeddings.u8           uint8 [items, rows, dim], C order (zero point 128)
+        embeddings.u8           uint8 [items, rows, dim], C order (`late_interaction.item_steps`)
         token_counts.u8         uint8 [items]: real tokens; 0 = the item has no text
         truncated.u8            uint8 [items]: 1 where the text was cut to `rows` tokens
         items.arrow             Arrow IPC: item_id and the catalogue's fields, row by row
@@ -67,7 +67,8 @@ class GenerationManifest(BaseModel):
     """Everything a generation says about itself.
 
     `created` is the moment before its catalogue was read: later changes are not in its base.
-    `dim` is the bytes of a row: the bundle's dimensions, or fewer where its codec packs them.
+    `dim` is the bytes of a row: the bundle's dimensions, or half of them where `bits` of a
+    value are four.
     `sizes` are the bytes of each of `PARTS`. `files` seals by SHA-256: the chunk digests, which
     in turn seal the parts; in format 1 the parts themselves.
     """
@@ -80,6 +81,7 @@ class GenerationManifest(BaseModel):
     items: int = Field(gt=0)
     rows: int = Field(gt=0)
     dim: int = Field(gt=0)
+    bits: Literal[8, 4] = 8
     item_text: ItemText
     created: str
     sizes: dict[str, int] = {}

@@ -1,6 +1,6 @@
 """An item's token embeddings to the rows that a store keeps: which tokens, how many, what bytes.
 
-    tokens → skip punctuation → pool alike tokens → quantise to uint8 → pad to a fixed height
+    tokens → skip punctuation → pool alike tokens → quantise to 8 or 4 bits → pad to a fixed height
 
 Fewer and shorter rows cost accuracy and save memory; `docs/export.md` has the table. Narrower
 embeddings are not here: they come out of a bundle's encoder narrow.
@@ -13,11 +13,13 @@ Impact via Token Pooling" (2024): hierarchical clustering by Ward's criterion, m
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from pydantic import BaseModel, ConfigDict, Field
 
+from relevance.errors import BadInput
 from relevance.late_interaction import quantise_item
 
 PUNCTUATION = frozenset(string.punctuation)
@@ -27,21 +29,29 @@ class RowCodec(BaseModel):
     """How items become rows.
 
     `pooling`: about so many tokens share a row. `skip_punctuation`: tokens of ASCII punctuation
-    alone take no row, unless an item has no other.
+    alone take no row, unless an item has no other. `bits`: of each value.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pooling: int = Field(default=1, ge=1, le=8)
     skip_punctuation: bool = False
+    bits: Literal[8, 4] = 8
+
+    @property
+    def keeps_tokens(self) -> bool:
+        """Whether row r stands for token r."""
+        return self.pooling == 1 and not self.skip_punctuation
 
     def rows(self, tokens: int) -> int:
         """Rows of an item with this many tokens."""
         return -(-tokens // self.pooling)
 
     def row_bytes(self, dim: int) -> int:
-        """Bytes of a row: one a dimension."""
-        return dim
+        """Bytes of a row; raises `BadInput` where a dimension would be half a byte over."""
+        if dim * self.bits % 8:
+            raise BadInput(f"dim: expected an even number for {self.bits}-bit rows, got {dim}")
+        return dim * self.bits // 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +79,8 @@ def item_rows(
     without a token.
     """
     members = row_members(tokens, pieces, codec=codec)
-    return ItemRows(quantise_item(_means(tokens, members), scale=scale, rows=rows), members)
+    values = quantise_item(_means(tokens, members), scale=scale, rows=rows, bits=codec.bits)
+    return ItemRows(values, members)
 
 
 def pooled_tokens(

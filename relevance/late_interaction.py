@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Float32, Int8, Int32, UInt8
 
 ITEM_ZERO_POINT = 128
 ITEM_LIMIT = 127  # item steps lie in [-127, 127] around the zero point
+FOUR_BIT_LIMIT = 15  # of 4-bit items: the odd steps from −15 to 15
 QUERY_LIMIT = 64  # ±64, not ±127: 255·64·2 < 32,768, so kernels without VNNI cannot saturate
 
 
@@ -56,26 +57,41 @@ def quantise_query(tokens: Float[np.ndarray, "query_tokens dim"]) -> QuantisedQu
 
 
 def quantise_item(
-    tokens: Float[np.ndarray, "item_tokens dim"], *, scale: float, rows: int
-) -> UInt8[np.ndarray, "rows dim"]:
+    tokens: Float[np.ndarray, "item_tokens dim"], *, scale: float, rows: int, bits: int = 8
+) -> UInt8[np.ndarray, "rows row_bytes"]:
     """Quantise an item's real tokens into `rows` rows; unused rows repeat the first token.
 
     Repeating a real token leaves every maximum unchanged, so scoring needs no mask. Tokens past
-    `rows` must have been cut before. Raises ValueError for an item without a token.
+    `rows` must have been cut before. With 8 bits a byte holds one value; with 4 bits byte b holds
+    dimension b in its lower half and dimension b + dim / 2 in its upper, so `dim` must be even.
+    Raises ValueError for an item without a token.
     """
     if not 0 < len(tokens) <= rows:
         raise ValueError(f"item tokens: expected 1 to {rows}, got {len(tokens)}")
-    steps = np.rint(tokens.astype(np.float32) / np.float32(scale))
-    real = (np.clip(steps, -ITEM_LIMIT, ITEM_LIMIT) + ITEM_ZERO_POINT).astype(np.uint8)
+    steps = tokens.astype(np.float32) / np.float32(scale)
+    real = _bytes(steps) if bits == 8 else _half_bytes(steps)
     return np.concatenate([real, np.repeat(real[:1], rows - len(real), axis=0)])
 
 
+def item_steps(
+    rows: UInt8[np.ndarray, "... row_bytes"], *, bits: int = 8
+) -> Int32[np.ndarray, "... dim"]:
+    """What the bytes of rows stand for: value = step · scale. Undoes `quantise_item`."""
+    if bits == 8:
+        return rows.astype(np.int32) - ITEM_ZERO_POINT
+    halves = np.concatenate([rows & 15, rows >> 4], axis=-1)
+    return 2 * halves.astype(np.int32) - FOUR_BIT_LIMIT
+
+
 def integer_maxima(
-    query: Int8[np.ndarray, "query_tokens dim"], items: UInt8[np.ndarray, "items rows dim"]
+    query: Int8[np.ndarray, "query_tokens dim"],
+    items: UInt8[np.ndarray, "items rows row_bytes"],
+    *,
+    bits: int = 8,
 ) -> Int32[np.ndarray, "items query_tokens"]:
     """For each item and query token the largest integer dot product over the item's rows."""
-    centred = items.astype(np.int32) - ITEM_ZERO_POINT
-    return (centred @ query.astype(np.int32).T).max(axis=1).astype(np.int32)
+    steps = item_steps(items, bits=bits)
+    return (steps @ query.astype(np.int32).T).max(axis=1).astype(np.int32)
 
 
 def token_contributions(
@@ -102,6 +118,18 @@ def logits(
     gets the same bits alone and in company. Needs at least one query token.
     """
     return reduce(np.add, tuple(contributions.T)) + bias
+
+
+def _bytes(steps: Float32[np.ndarray, "tokens dim"]) -> UInt8[np.ndarray, "tokens dim"]:
+    whole = np.clip(np.rint(steps), -ITEM_LIMIT, ITEM_LIMIT)
+    return (whole + ITEM_ZERO_POINT).astype(np.uint8)
+
+
+def _half_bytes(steps: Float32[np.ndarray, "tokens dim"]) -> UInt8[np.ndarray, "tokens half"]:
+    """Each step to the nearest odd one, numbered from 0 to 15, two in a byte."""
+    numbers = np.clip(np.rint((steps + FOUR_BIT_LIMIT) / 2), 0, FOUR_BIT_LIMIT).astype(np.uint8)
+    low, high = np.split(numbers, 2, axis=1)
+    return low | (high << 4)
 
 
 def sigmoid(logits: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:

@@ -14,9 +14,9 @@ from jaxtyping import Float64, Int32, Int64, UInt8
 
 from relevance.bundle import GOLDEN, MAXSIM, BundleManifest
 from relevance.late_interaction import (
-    ITEM_ZERO_POINT,
     QuantisedQuery,
     integer_maxima,
+    item_steps,
     logits,
     sigmoid,
     token_contributions,
@@ -47,7 +47,7 @@ class Scorer(Protocol):
     def score(
         self,
         query: QuantisedQuery,
-        arena: UInt8[np.ndarray, "items rows dim"],
+        arena: UInt8[np.ndarray, "items rows row_bytes"],
         positions: Int64[np.ndarray, " candidates"],
     ) -> Scores:
         """Score the arena's rows at `positions`, in that order."""
@@ -64,7 +64,7 @@ class OnnxScorer:
     def score(
         self,
         query: QuantisedQuery,
-        arena: UInt8[np.ndarray, "items rows dim"],
+        arena: UInt8[np.ndarray, "items rows row_bytes"],
         positions: Int64[np.ndarray, " candidates"],
     ) -> Scores:
         """Score the arena's rows at `positions`, in that order."""
@@ -73,7 +73,7 @@ class OnnxScorer:
     def maxima(
         self,
         query: QuantisedQuery,
-        arena: UInt8[np.ndarray, "items rows dim"],
+        arena: UInt8[np.ndarray, "items rows row_bytes"],
         positions: Int64[np.ndarray, " candidates"],
     ) -> Int32[np.ndarray, "candidates query_tokens"]:
         """The graph's integer maxima."""
@@ -96,7 +96,7 @@ class NumpyScorer:
     def score(
         self,
         query: QuantisedQuery,
-        arena: UInt8[np.ndarray, "items rows dim"],
+        arena: UInt8[np.ndarray, "items rows row_bytes"],
         positions: Int64[np.ndarray, " candidates"],
     ) -> Scores:
         """Score the arena's rows at `positions`, in that order."""
@@ -104,24 +104,24 @@ class NumpyScorer:
         columns = query.steps.T.astype(np.float64)  # float64 sums of integers are exact, and BLAS
         for start in range(0, len(positions), ITEMS_AT_A_TIME):
             block = slice(start, start + ITEMS_AT_A_TIME)
-            rows = arena[positions[block]].astype(np.float64) - ITEM_ZERO_POINT
-            maxima[block] = (rows @ columns).max(axis=1)
+            rows = item_steps(arena[positions[block]], bits=self._manifest.codec.bits)
+            maxima[block] = (rows.astype(np.float64) @ columns).max(axis=1)
         return _scores(maxima, query, self._manifest)
 
 
 def open_scorer(folder: Path, manifest: BundleManifest) -> tuple[Scorer, tuple[str, ...]]:
     """The bundle's graph where it counts right on this CPU, else NumPy and why."""
     scorer = OnnxScorer(open_session(folder / MAXSIM), manifest)
-    if _counts_right(scorer, folder / GOLDEN):
+    if _counts_right(scorer, folder / GOLDEN, bits=manifest.codec.bits):
         return scorer, ()
     return NumpyScorer(manifest), (NUMPY_SCORER,)
 
 
-def _counts_right(scorer: OnnxScorer, golden: Path) -> bool:
+def _counts_right(scorer: OnnxScorer, golden: Path, *, bits: int) -> bool:
     """All golden rows at once, and each alone: kernels differ with the shapes they are given."""
     with np.load(golden) as arrays:
         steps, arena = arrays["query"], arrays["arena"]
-    expected = integer_maxima(steps, arena)
+    expected = integer_maxima(steps, arena, bits=bits)
     query = QuantisedQuery(steps, np.ones(len(steps), np.float32))
     first_token = QuantisedQuery(steps[:1], query.scales[:1])
     everything = np.arange(len(arena))

@@ -28,7 +28,7 @@ class GoldenPair:
     """What one bundle must always answer: to this query, against these rows."""
 
     vectors: Float32[np.ndarray, "tokens dim"]
-    rows: UInt8[np.ndarray, "items rows dim"]
+    rows: UInt8[np.ndarray, "items rows row_bytes"]
     maxima: Int32[np.ndarray, "items tokens"]
 
     def fault(self, snapshot: Snapshot) -> str | None:
@@ -47,12 +47,14 @@ def golden_pair(snapshot: Snapshot) -> GoldenPair:
     Raises `BadBundle` where the scorer finds others.
     """
     vectors = _encoded(snapshot)
-    shape = (GOLDEN_ROWS, snapshot.bundle.rows, snapshot.bundle.dim)
+    bundle = snapshot.bundle
+    shape = (GOLDEN_ROWS, bundle.rows, bundle.row_bytes)
     rows = np.random.default_rng(0).integers(0, 256, shape, np.uint8)  # extremes included
-    golden = GoldenPair(vectors, rows, integer_maxima(quantise_query(vectors).steps, rows))
+    maxima = integer_maxima(quantise_query(vectors).steps, rows, bits=bundle.codec.bits)
+    golden = GoldenPair(vectors, rows, maxima)
     fault = golden.fault(snapshot)
     if fault is not None:
-        raise BadBundle(f"bundle {snapshot.bundle.bundle_id}: {fault}")
+        raise BadBundle(f"bundle {bundle.bundle_id}: {fault}")
     return golden
 
 
@@ -97,7 +99,7 @@ def _encoded(snapshot: Snapshot) -> Float32[np.ndarray, "tokens dim"]:
 def _maxima(
     snapshot: Snapshot,
     vectors: Float32[np.ndarray, "tokens dim"],
-    rows: UInt8[np.ndarray, "items rows dim"],
+    rows: UInt8[np.ndarray, "items rows row_bytes"],
 ) -> Int32[np.ndarray, "items tokens"]:
     scored = snapshot.scorer.score(
         quantise_query(vectors), rows, np.arange(len(rows), dtype=np.int64)

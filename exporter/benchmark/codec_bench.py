@@ -42,8 +42,26 @@ CODECS = (
     "pool3",
     "dim64,pool2",
     "dim32,pool2",
+    "4bit",
+    "dim64,4bit",
+    "pool2,4bit",
+    "dim64,pool2,4bit",
 )
 CANDIDATES, QUERY_TOKENS, ARENA_ITEMS = 1000, 16, 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class ArenaShape:
+    """What decides a codec's time: rows an item, dimensions, bits a value."""
+
+    rows: int
+    dim: int
+    bits: int
+
+    @property
+    def item_bytes(self) -> int:
+        """Bytes an item takes."""
+        return self.rows * self.dim * self.bits // 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +98,13 @@ def bench_codecs(
         dim = codec.dim or checkpoint.card.dim
         if dim not in by_dim:
             by_dim[dim] = _narrow(checkpoint, dim, full, lengths)
-        shapes[words] = (codec.rows.rows(lengths.item), codec.rows.row_bytes(dim))
-        scores[words] = _scores(by_dim[dim], codec.rows, rows=shapes[words][0])
+        shapes[words] = ArenaShape(codec.rows.rows(lengths.item), dim, codec.rows.bits)
+        scores[words] = _scores(by_dim[dim], codec.rows, rows=shapes[words].rows)
     timings = _timings(shapes, turns)
     return [
         CodecRow(
             words or "uint8, no other codec",
-            shapes[words][0] * shapes[words][1],
+            shapes[words].item_bytes,
             timings[words],
             roc_auc(good, scores[words]),
             neg_pr_auc(good, scores[words]),
@@ -104,12 +122,12 @@ def _narrow(checkpoint: Checkpoint, dim: int, full: EncodedPairs, lengths: Lengt
 
 def _scores(encoded: EncodedPairs, codec: RowCodec, *, rows: int) -> np.ndarray:
     """Mean best cosines by the integer definition, which the graph equals."""
-    scale = item_scale(kept_rows(encoded, codec).values())
+    scale = item_scale(kept_rows(encoded, codec).values(), bits=codec.bits)
     kept = {text: _rows(item, codec, scale, rows) for text, item in encoded.items.items() if item}
     found = np.empty(len(encoded.pairs))
     for at, (query, item) in enumerate(encoded.pairs):
         quantised = quantise_query(encoded.queries[query].vectors)
-        maxima = integer_maxima(quantised.steps, kept[item][None])
+        maxima = integer_maxima(quantised.steps, kept[item][None], bits=codec.bits)
         shares = token_contributions(maxima, quantised.scales, item_scale=scale, weight=1.0)
         found[at] = logits(shares, bias=0.0)[0]
     return found
@@ -119,23 +137,24 @@ def _rows(item: EncodedText, codec: RowCodec, scale: float, rows: int) -> np.nda
     return item_rows(item.vectors, item.pieces, codec=codec, scale=scale, rows=rows).values
 
 
-def _timings(shapes: dict[str, tuple[int, int]], turns: int) -> dict[str, Timing]:
+def _timings(shapes: dict[str, ArenaShape], turns: int) -> dict[str, Timing]:
     """The graph on random arenas of these shapes; equal shapes are timed once."""
     random = np.random.default_rng(0)
     distinct = dict.fromkeys(shapes.values())
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     contestants = {}
-    for rows, width in distinct:
-        graph = maxsim_graph(dim=width).SerializeToString()
+    for shape in distinct:
+        graph = maxsim_graph(dim=shape.dim, bits=shape.bits).SerializeToString()
+        arena = (ARENA_ITEMS, shape.rows, shape.item_bytes // shape.rows)
         session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         feed = {
             "query": random.integers(
-                -QUERY_LIMIT, QUERY_LIMIT + 1, (QUERY_TOKENS, width), dtype=np.int8
+                -QUERY_LIMIT, QUERY_LIMIT + 1, (QUERY_TOKENS, shape.dim), dtype=np.int8
             ),
-            "arena": random.integers(0, 256, (ARENA_ITEMS, rows, width), dtype=np.uint8),
+            "arena": random.integers(0, 256, arena, dtype=np.uint8),
             "positions": random.permutation(ARENA_ITEMS)[:CANDIDATES],
         }
-        contestants[f"{rows}x{width}"] = partial(session.run, None, feed)
+        contestants[str(shape)] = partial(session.run, None, feed)
     timings = take_turns(contestants, turns=turns)
-    return {words: timings[f"{rows}x{width}"] for words, (rows, width) in shapes.items()}
+    return {words: timings[str(shape)] for words, shape in shapes.items()}

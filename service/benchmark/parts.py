@@ -22,8 +22,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from relevance.domain import Item
 from relevance.generation import StorePaths
-from relevance.late_interaction import ITEM_ZERO_POINT
+from relevance.late_interaction import item_steps
 from service.job import Job
 from service.query import encode_query
 from service.score import score_found
@@ -69,13 +70,17 @@ def score(
 
 
 def dump(snapshot: Snapshot, store: Path, folder: Path) -> dict[str, str]:
-    """The embeddings as float32, their ids, and where the bundle lies; all in base rows' order."""
+    """Embeddings as float32, their counts, ids and texts in base rows' order, and where the bundle lies."""
     items, bundle = snapshot.items, snapshot.bundle
-    ids = list(_ids(snapshot))
+    kept = list(_items(snapshot))
+    ids = [item.item_id for item in kept]
     found = find(items, ids)
-    rows = found.arenas[0][found.row].astype(np.float32) - ITEM_ZERO_POINT
+    rows = item_steps(found.arenas[0][found.row], bits=bundle.codec.bits).astype(np.float32)
     np.save(folder / "embeddings.npy", rows * np.float32(bundle.item_scale))
     (folder / "ids.json").write_bytes(msgspec.json.encode(ids))
+    np.save(folder / "token_counts.npy", np.minimum(found.token_counts, rows.shape[1]))
+    texts = [snapshot.codec.text(item) for item in kept]
+    (folder / "texts.json").write_bytes(msgspec.json.encode(texts))
     return {"bundle": str(StorePaths(store).bundle(bundle.bundle_id))}
 
 
@@ -89,10 +94,10 @@ def _answer(snapshot: Snapshot, store: Path, asked: dict[str, Any]) -> object:
     return dump(snapshot, store, Path(asked["dump"]))
 
 
-def _ids(snapshot: Snapshot) -> Iterator[str]:
+def _items(snapshot: Snapshot) -> Iterator[Item]:
     counts = snapshot.items.token_counts
     for row in np.flatnonzero(counts).tolist():
-        yield snapshot.items.item(row).item_id
+        yield snapshot.items.item(row)
 
 
 def _taken(work: Callable[[], object]) -> Taken:

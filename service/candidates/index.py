@@ -100,7 +100,8 @@ def make_index(
 ) -> CandidateIndex:
     """The index of a generation's base; `kind` is FAISS's name of it, `factory`'s by default."""
     faiss.omp_set_num_threads(len(os.sched_getaffinity(0)))
-    items, dim = generation.manifest.items, generation.manifest.dim
+    items = generation.manifest.items
+    dim = generation.manifest.dim * 8 // generation.manifest.bits
     counts = -(-generation.token_counts[:items].astype(np.int64) // span)
     starts = np.concatenate([[0], np.cumsum(counts)])
     kind = kind or factory(int(starts[-1]))
@@ -152,7 +153,7 @@ def _sampled(
     share = min(1.0, wanted / max(1, int(starts[-1])))
     drawn = np.random.default_rng(0).permutation(items)[: int(np.ceil(share * items))]
     rows = np.sort(drawn)
-    pooled = pool(generation.arena[rows], generation.token_counts[rows], span=span)
+    pooled = _pool(generation, rows, span)
     lists = min(MOST_LISTS, int(4 * np.sqrt(int(starts[-1]))))
     keep = np.random.default_rng(1).permutation(len(pooled.vectors))[: TRAINED_A_LIST * lists]
     return pooled.vectors[np.sort(keep)]
@@ -161,4 +162,11 @@ def _sampled(
 def _pooled(generation: GenerationReader, span: int) -> Iterator[PooledItems]:
     for start in range(0, generation.manifest.items, ITEMS_AT_A_TIME):
         rows = slice(start, min(start + ITEMS_AT_A_TIME, generation.manifest.items))
-        yield pool(generation.arena[rows], generation.token_counts[rows], span=span)
+        yield _pool(generation, rows, span)
+
+
+def _pool(
+    generation: GenerationReader, rows: slice | Int64[np.ndarray, " rows"], span: int
+) -> PooledItems:
+    arena, counts = generation.arena[rows], generation.token_counts[rows]
+    return pool(arena, counts, span=span, bits=generation.manifest.bits)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
-from relevance.late_interaction import ITEM_ZERO_POINT, QuantisedQuery
+from relevance.late_interaction import QuantisedQuery, item_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +22,18 @@ class PooledItems:
 
 
 def pool(
-    rows: UInt8[np.ndarray, "items rows dim"],
+    rows: UInt8[np.ndarray, "items rows row_bytes"],
     token_counts: UInt8[np.ndarray, " items"],
     *,
     span: int,
+    bits: int = 8,
 ) -> PooledItems:
     """Pool items' real tokens; an item without one has no vector. The arena's scale cancels out."""
-    items, length, dim = rows.shape
+    steps = item_steps(rows, bits=bits).astype(np.float32)
+    items, length, dim = steps.shape
     tokens = token_counts.astype(np.int64)
     counts = -(-tokens // span)
     spans = -(-length // span)
-    steps = rows.astype(np.float32) - ITEM_ZERO_POINT
     steps[np.arange(length) >= tokens[:, None]] = 0
     if length < spans * span:
         steps = np.pad(steps, ((0, 0), (0, spans * span - length), (0, 0)))

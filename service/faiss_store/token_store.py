@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from relevance.domain import Item
+from relevance.errors import BadInput
 from relevance.generation import StorePaths
 from relevance.late_interaction import ITEM_LIMIT, ITEM_ZERO_POINT
 from service.derived import derived_folder, read_derived, write_derived
@@ -137,6 +138,12 @@ def steps_of(vectors: Float32[np.ndarray, "tokens dim"]) -> UInt8[np.ndarray, "t
 
 def build_tokens(store: StorePaths, generation: GenerationReader, codec: TokenCodec) -> Path:
     """Make a generation's token store and keep it beside it; returns the folder."""
+
+    if generation.manifest.bits != 8:
+        raise BadInput(
+            f"generation {generation.generation_id}: expected rows of 8 bits a value, got "
+            f"{generation.manifest.bits}: such rows are smaller than FAISS would make them"
+        )
 
     def write(folder: Path) -> dict[str, str | int]:
         index = _CODECS[codec](generation)

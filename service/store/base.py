@@ -68,10 +68,12 @@ def check_bundle(manifest: GenerationManifest, bundle: BundleManifest, folder: P
             f"got one made by {manifest.bundle_id}\n"
             "hint: `ellm refresh` with this bundle makes one"
         )
-    expected = (bundle.rows, bundle.row_bytes, bundle.item_text)
-    found = (manifest.rows, manifest.dim, manifest.item_text)
+    expected = (bundle.rows, bundle.row_bytes, bundle.codec.bits, bundle.item_text)
+    found = (manifest.rows, manifest.dim, manifest.bits, manifest.item_text)
     if found != expected:
-        raise BadGeneration(f"{folder}: expected rows, dim, item text {expected}, got {found}")
+        raise BadGeneration(
+            f"{folder}: expected rows, bytes, bits, item text {expected}, got {found}"
+        )
 
 
 def check_files(folder: Path, manifest: GenerationManifest) -> None:

@@ -197,6 +197,7 @@ def seal_generation(
         items=items,
         rows=bundle.rows,
         dim=bundle.row_bytes,
+        bits=bundle.codec.bits,
         item_text=bundle.item_text,
         created=created,
         sizes={name: (folder / name).stat().st_size for name in PARTS},

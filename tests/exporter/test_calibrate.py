@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.linear_model import LogisticRegression
 
-from exporter.calibrate import KEPT_SHARE, fit_calibration, item_scale
+from exporter.calibrate import fit_calibration, item_scale
 from relevance.errors import BadInput, GateRefused
 from relevance.late_interaction import sigmoid
 
@@ -112,15 +112,17 @@ def test_similarities_that_say_nothing_are_refused():
         ),
         min_size=1,
         max_size=6,
-    )
+    ),
+    st.sampled_from([(8, 127, 0.9999), (4, 15, 0.997)]),
 )
-def test_the_scale_is_that_of_the_largest_magnitude_but_one_in_ten_thousand(embeddings):
+def test_the_scale_is_that_of_the_largest_magnitude_but_a_few(embeddings, steps):
+    bits, most, kept = steps
     magnitudes = sorted(abs(float(v)) for rows in embeddings for v in rows.ravel())
     assume(magnitudes)
 
-    found = item_scale(embeddings) * 127
+    found = item_scale(embeddings, bits=bits) * most
 
-    place = KEPT_SHARE * (len(magnitudes) - 1)
+    place = kept * (len(magnitudes) - 1)
     below, above = magnitudes[int(place)], magnitudes[min(int(place) + 1, len(magnitudes) - 1)]
     assert found == pytest.approx(below + (place - int(place)) * (above - below), abs=1e-6)
 

@@ -25,6 +25,7 @@ from tests.trainer.make_students import CATALOGUE, SENTENCES, TITLES, shop_pairs
         ("dim64", 64, RowCodec()),
         (" pool3 , dim96", 96, RowCodec(pooling=3)),
         ("skip-punctuation,pool2", None, RowCodec(pooling=2, skip_punctuation=True)),
+        ("4bit,dim64", 64, RowCodec(bits=4)),
     ],
 )
 def test_words_name_a_codec_in_any_order(words, dim, rows):

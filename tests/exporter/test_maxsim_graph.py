@@ -20,32 +20,40 @@ from relevance.late_interaction import (
     token_contributions,
 )
 
-sizes = st.tuples(*(st.integers(1, most) for most in (9, 7, 6, 40)))  # queries items rows dim
+# queries, items, rows, bytes of a row
+sizes = st.tuples(*(st.integers(1, most) for most in (9, 7, 6, 40)))
+bits_of = st.sampled_from([8, 4])
 steps = st.integers(-QUERY_LIMIT, QUERY_LIMIT)
 extreme_steps = st.sampled_from([-QUERY_LIMIT, QUERY_LIMIT])
 extreme_bytes = st.sampled_from([0, 1, 127, 128, 255])
 
 
 @cache
-def session(dim: int) -> ort.InferenceSession:
+def session(dim: int, bits: int = 8) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
-    return ort.InferenceSession(maxsim_graph(dim=dim).SerializeToString(), options)
+    return ort.InferenceSession(maxsim_graph(dim=dim, bits=bits).SerializeToString(), options)
 
 
 def maxima_of(query: np.ndarray, arena: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """By the graph of as many bits as make a row of the query's width."""
     feed = {"query": query, "arena": arena, "positions": positions.astype(np.int64)}
-    return session(query.shape[1]).run(["maxima"], feed)[0]
+    return session(query.shape[1], bits_in(query, arena)).run(["maxima"], feed)[0]
+
+
+def bits_in(query: np.ndarray, arena: np.ndarray) -> int:
+    return 8 * arena.shape[2] // query.shape[1]
 
 
 @st.composite
 def searches(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A query, an arena and positions in it, extreme or anything."""
-    queries, items, rows, dim = draw(sizes)
+    queries, items, rows, row_bytes = draw(sizes)
+    dim = row_bytes * 8 // draw(bits_of)
     extreme = draw(st.booleans())
     query = draw(hnp.arrays(np.int8, (queries, dim), elements=extreme_steps if extreme else steps))
     of_bytes = extreme_bytes if extreme else st.integers(0, 255)
-    arena = draw(hnp.arrays(np.uint8, (items, rows, dim), elements=of_bytes))
+    arena = draw(hnp.arrays(np.uint8, (items, rows, row_bytes), elements=of_bytes))
     positions = draw(st.lists(st.integers(0, items - 1), min_size=1, max_size=9))
     return query, arena, np.array(positions)
 
@@ -57,24 +65,26 @@ def test_maxima_are_those_of_the_definition(search):
     found = maxima_of(query, arena, positions)
 
     assert found.dtype == np.int32
-    assert np.array_equal(found, integer_maxima(query, arena[positions]))
+    bits = bits_in(query, arena)
+    assert np.array_equal(found, integer_maxima(query, arena[positions], bits=bits))
 
 
 @settings(max_examples=25)
 @given(
     seed=st.integers(0, 10**6),
-    dim=st.sampled_from([64, 127, 128, 384, 1024]),
+    dim=st.sampled_from([64, 126, 128, 384, 1024]),
     rows=st.sampled_from([1, 31, 32]),
+    bits=bits_of,
 )
-def test_maxima_are_exact_at_the_sizes_that_are_served(seed, dim, rows):
+def test_maxima_are_exact_at_the_sizes_that_are_served(seed, dim, rows, bits):
     random = np.random.default_rng(seed)
     query = random.integers(-QUERY_LIMIT, QUERY_LIMIT + 1, (16, dim), dtype=np.int8)
-    arena = random.integers(0, 256, (50, rows, dim), dtype=np.uint8)
+    arena = random.integers(0, 256, (50, rows, dim * bits // 8), dtype=np.uint8)
     positions = random.permutation(50)[:20]
 
     found = maxima_of(query, arena, positions)
 
-    assert np.array_equal(found, integer_maxima(query, arena[positions]))
+    assert np.array_equal(found, integer_maxima(query, arena[positions], bits=bits))
 
 
 @pytest.mark.parametrize("byte", [0, 1, 255])
@@ -87,6 +97,18 @@ def test_nothing_saturates_at_the_extremes(dim, step, byte):
     found = maxima_of(query, arena, np.arange(8))
 
     assert (found == dim * step * (byte - 128)).all()
+
+
+@pytest.mark.parametrize(("byte", "value"), [(0, -15), (255, 15), (0x0F, 0), (0xF0, 0)])
+@pytest.mark.parametrize("step", [-QUERY_LIMIT, QUERY_LIMIT])
+@pytest.mark.parametrize("dim", [128, 1024])
+def test_nothing_saturates_at_the_extremes_of_four_bits(dim, step, byte, value):
+    query = np.full((16, dim), step, np.int8)
+    arena = np.full((8, 32, dim // 2), byte, np.uint8)
+
+    found = maxima_of(query, arena, np.arange(8))
+
+    assert (found == dim * step * value).all()
 
 
 @given(searches(), st.data())
@@ -153,10 +175,11 @@ def test_a_query_of_another_width_is_refused():
         )
 
 
-def test_the_written_graph_is_the_graph_and_the_same_bytes_each_time(tmp_path):
-    write_maxsim_graph(tmp_path / "one.onnx", dim=16)
-    write_maxsim_graph(tmp_path / "two.onnx", dim=16)
+@pytest.mark.parametrize("bits", [8, 4])
+def test_the_written_graph_is_the_graph_and_the_same_bytes_each_time(tmp_path, bits):
+    write_maxsim_graph(tmp_path / "one.onnx", dim=16, bits=bits)
+    write_maxsim_graph(tmp_path / "two.onnx", dim=16, bits=bits)
 
-    assert onnx.load(tmp_path / "one.onnx") == maxsim_graph(dim=16)
+    assert onnx.load(tmp_path / "one.onnx") == maxsim_graph(dim=16, bits=bits)
     assert (tmp_path / "one.onnx").read_bytes() == (tmp_path / "two.onnx").read_bytes()
     assert open_session(tmp_path / "one.onnx").get_outputs()[0].name == "maxima"

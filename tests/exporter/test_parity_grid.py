@@ -39,9 +39,9 @@ def test_odd_texts_are_normalised_and_there_once():
         assert any(mark in text for text in texts), mark
 
 
-@pytest.mark.parametrize("codec", [RowCodec(), RowCodec(pooling=2)])
+@pytest.mark.parametrize("codec", [RowCodec(), RowCodec(pooling=2), RowCodec(bits=4)])
 def test_the_graph_is_exact_for_every_pair_of_token_counts(tmp_path, codec):
-    write_maxsim_graph(tmp_path / MAXSIM, dim=16)
+    write_maxsim_graph(tmp_path / MAXSIM, dim=16, bits=codec.bits)
 
     found = grid(tmp_path, codec)
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 
+from relevance.errors import BadInput
 from relevance.item_rows import RowCodec, item_rows, kept_tokens, pool, pooled_tokens, row_members
 from relevance.late_interaction import integer_maxima, mean_maxsim, quantise_item
 
@@ -141,3 +142,9 @@ def test_an_item_without_a_token_has_no_rows_and_cannot_be_quantised():
 def test_rows_and_bytes_of_an_item():
     assert [RowCodec(pooling=p).rows(32) for p in (1, 2, 3)] == [32, 16, 11]
     assert RowCodec().row_bytes(96) == 96
+    assert RowCodec(bits=4).row_bytes(96) == 48
+
+
+def test_half_a_byte_of_a_row_is_refused():
+    with pytest.raises(BadInput, match="dim: expected an even number for 4-bit rows, got 33"):
+        RowCodec(bits=4).row_bytes(33)

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from relevance.late_interaction import (
+    FOUR_BIT_LIMIT,
     ITEM_LIMIT,
     ITEM_ZERO_POINT,
     QUERY_LIMIT,
     integer_maxima,
+    item_steps,
     mean_maxsim,
     quantise_item,
     quantise_query,
@@ -98,13 +100,39 @@ def test_an_item_is_quantised_to_within_half_a_scale_inside_the_clip(seed, scale
     assert np.abs(steps * scale - clipped).max() <= scale * 0.501
 
 
-@given(st.integers(0, 10**6), st.integers(1, 8), st.integers(0, 8))
-def test_repeating_the_first_token_leaves_every_maximum_unchanged(seed, tokens, padding):
-    query, item = quantise_query(make_tokens(seed)).steps, make_tokens(seed + 1, tokens)
-    exact = quantise_item(item, scale=1 / 127, rows=tokens)
-    padded = quantise_item(item, scale=1 / 127, rows=tokens + padding)
+@given(st.integers(0, 10**6), st.floats(0.02, 0.2))
+def test_four_bits_are_the_nearest_odd_steps_inside_the_clip(seed, scale):
+    tokens = make_tokens(seed)
 
-    assert (integer_maxima(query, exact[None]) == integer_maxima(query, padded[None])).all()
+    rows = quantise_item(tokens, scale=scale, rows=5, bits=4)
+    steps = item_steps(rows, bits=4)
+
+    clipped = np.clip(tokens, -FOUR_BIT_LIMIT * scale, FOUR_BIT_LIMIT * scale)
+    assert rows.shape == (len(tokens), tokens.shape[1] // 2)
+    assert set(np.unique(steps)) <= set(range(-15, 16, 2))
+    assert np.abs(steps * scale - clipped).max() <= scale * 1.001
+
+
+@given(hnp.arrays(np.uint8, (3, 2, 4)))
+def test_every_byte_is_two_dimensions_half_a_row_apart(rows):
+    steps = item_steps(rows, bits=4)
+
+    for place, byte in np.ndenumerate(rows):
+        low, high = 2 * (int(byte) % 16) - 15, 2 * (int(byte) // 16) - 15
+        assert (steps[place], steps[place[0], place[1], place[2] + 4]) == (low, high)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 8), st.integers(0, 8), st.sampled_from([8, 4]))
+def test_repeating_the_first_token_leaves_every_maximum_unchanged(seed, tokens, padding, bits):
+    query, item = quantise_query(make_tokens(seed)).steps, make_tokens(seed + 1, tokens)
+    exact, padded = (
+        quantise_item(item, scale=1 / 127, rows=rows, bits=bits)
+        for rows in (tokens, tokens + padding)
+    )
+
+    found = [integer_maxima(query, rows[None], bits=bits) for rows in (exact, padded)]
+
+    assert np.array_equal(*found)
 
 
 @pytest.mark.parametrize("tokens", [0, 4])

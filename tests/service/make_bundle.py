@@ -35,13 +35,13 @@ def make_bundle(
     codec: RowCodec = PLAIN,
 ) -> BundleManifest:
     folder.mkdir(parents=True, exist_ok=True)
-    item_scale, logit_weight = 0.6 / 127, 12.0
+    item_scale, logit_weight = 0.6 / {8: 127, 4: 15}[codec.bits], 12.0
     tokenizer = make_tokenizer()
     tokenizer.save(str(folder / TOKENIZER))
     graph = encoder_graph(vocabulary=tokenizer.get_vocab_size(), dim=dim, seed=seed)
     onnx.save(graph, folder / ENCODER)
-    write_maxsim_graph(folder / MAXSIM, dim=dim)
-    write_golden(folder / GOLDEN, dim=dim, rows=codec.rows(max_item_tokens))
+    write_maxsim_graph(folder / MAXSIM, dim=dim, bits=codec.bits)
+    write_golden(folder / GOLDEN, dim=dim, rows=codec.rows(max_item_tokens), bits=codec.bits)
     return write_manifest(
         folder,
         dim=dim,

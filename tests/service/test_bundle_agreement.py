@@ -31,6 +31,8 @@ CODECS = {
     "pooled": RowCodec(pooling=2),
     "without punctuation": RowCodec(skip_punctuation=True),
     "both": RowCodec(pooling=3, skip_punctuation=True),
+    "four bits": RowCodec(bits=4),
+    "four bits and pooled": RowCodec(pooling=2, bits=4),
 }
 ITEMS = (*CATALOGUE[:16], Item("dots", "red - oak / desk, lamp . steel"), Item("only", "- . /"))
 
