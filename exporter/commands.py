@@ -109,6 +109,32 @@ def sentence_transformers(
     typer.echo(f"{student.card.student.value} in sentence-transformers' layout: {out}")
 
 
+@app.command()
+def graphs(
+    checkpoint: Path = typer.Argument(..., help="Folder of a sentence_bert or bert checkpoint."),
+    out: Path = typer.Argument(..., help="Folder of the graphs."),
+    data: Path = typer.Option(..., help="Prefix of the data set whose pairs are compared."),
+    pairs: int = typer.Option(200, min=1, help="So many of them, evenly drawn."),
+    licence: str = typer.Option("", help="Licence of the weights."),
+) -> None:
+    """Write the ONNX graphs of a student that is not served, held to torch."""
+    from exporter.graph_folder import export_graphs
+    from relevance.item_text import item_text
+    from relevance.records import find_data_set, read_catalogue, read_pairs
+    from trainer.students.checkpoint import read_student
+
+    found, student = find_data_set(data), read_student(checkpoint)
+    catalogue = {item.item_id: item for item in read_catalogue(found.items)}
+    asked = read_pairs(found.pairs)
+    drawn = asked[:: max(1, len(asked) // pairs)][:pairs]
+    texts = [(p.query, item_text(catalogue[p.item_id], student.card.item_text)) for p in drawn]
+    manifest = export_graphs(student, texts, out, licence=licence)
+    typer.echo(
+        f"{manifest.student} in {len(manifest.files)} files: {out}; logits of "
+        f"{manifest.pairs_compared:,} pairs within {manifest.logit_max_difference:.2g} of torch's"
+    )
+
+
 def _require(context: typer.Context, *names: str) -> None:
     """Options that the export itself cannot do without, though its subcommands can."""
     for name in names:

@@ -1,17 +1,19 @@
-"""The student's encoder as an ONNX graph: one graph for queries and items, float32.
+"""A student's forward pass as an ONNX graph: float32, any number of texts of any length.
 
-Each attention becomes one operator (ONNX's own Attention, opset 23) instead of ten. Lower
-precision is not here: see `precision.py`.
+Each attention becomes one operator (ONNX's own Attention, opset 23) instead of ten. A ColBERT's
+token embeddings stand here, for queries and items alike; other students in `student_graphs.py`,
+lower precision in `precision.py`.
 """
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
 from trainer.students.colbert import ColBERT
 
@@ -32,17 +34,35 @@ class _TokenEmbeddings(nn.Module):
 
 def write_encoder_graph(path: Path, student: ColBERT) -> None:
     """Export `student.token_embeddings` with dynamic batch and length; see `relevance.bundle`."""
+    module = _TokenEmbeddings(student.eval())
+    write_graph(path, module, student.encoder, example(), output="token_embeddings")
+
+
+def example() -> dict[str, torch.Tensor]:
+    """Padded texts to trace with, so that the mask is not folded away."""
     ids = torch.ones(EXAMPLE_SHAPE, dtype=torch.long)
     attention = torch.ones(EXAMPLE_SHAPE, dtype=torch.long)
-    attention[0, -2:] = 0  # a padded example, so that the mask is not folded away
+    attention[0, -2:] = 0
+    return {"input_ids": ids, "attention_mask": attention}
+
+
+def write_graph(
+    path: Path,
+    module: nn.Module,
+    encoder: PreTrainedModel,
+    inputs: Mapping[str, torch.Tensor],
+    *,
+    output: str,
+) -> None:
+    """Export `module`, which runs `encoder` on inputs of these names, all (batch, tokens)."""
     axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens")}
-    with _quiet_exporter(), _one_operator_attention(student):
+    with _quiet_exporter(), _one_operator_attention(encoder):
         program = torch.onnx.export(
-            _TokenEmbeddings(student.eval()),
-            (ids, attention),
-            input_names=["input_ids", "attention_mask"],
-            output_names=["token_embeddings"],
-            dynamic_shapes={"input_ids": axes, "attention_mask": axes},
+            module,
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_shapes=dict.fromkeys(inputs, axes),
             dynamo=True,
             opset_version=OPSET,
             verbose=False,
@@ -54,14 +74,14 @@ def write_encoder_graph(path: Path, student: ColBERT) -> None:
 
 
 @contextmanager
-def _one_operator_attention(student: ColBERT) -> Iterator[None]:
+def _one_operator_attention(encoder: PreTrainedModel) -> Iterator[None]:
     """Students train and score with eager attention; torch's fused one is what exports as one."""
-    before = student.encoder.config._attn_implementation
-    student.encoder.set_attn_implementation("sdpa")
+    before = encoder.config._attn_implementation
+    encoder.set_attn_implementation("sdpa")
     try:
         yield
     finally:
-        student.encoder.set_attn_implementation(before)
+        encoder.set_attn_implementation(before)
 
 
 @contextmanager
