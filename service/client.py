@@ -1,43 +1,42 @@
 """A typed client of the service; needs only httpx and msgspec.
 
 It repeats what failed on the way or was turned away, keeps a deadline over all of it, and splits
-what is more than the service's `/info` allows in one request. What is asked stands in
-`client_plans.py`, how long to wait between attempts in `client_retry.py`; `async_client.py` has its
-twin for asyncio.
+what is more than the service's `/info` allows in one request. Its methods' parameters and what they
+ask stand in `client_methods.py`, how long to wait between attempts in `client_retry.py`;
+`async_client.py` has its twin for asyncio.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import wraps
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from service.client_http import HEALTH, INFO, PATIENT, USUAL, Asker
-from service.client_plans import (
-    Call,
-    Options,
-    Plan,
-    Rejected,
-    batch_plan,
-    explain_call,
-    rows_of,
-    score_plan,
-)
+from service import client_methods
+from service.client_http import PATIENT, Asker
+from service.client_methods import Asking, shown_as
+from service.client_plans import INFO, LIMITS, Call, Rejected
 from service.client_retry import Attempts, Failure, Patience
 from service.deadline import Clock
-from service.wire import (
-    Candidates,
-    ColumnsAnswer,
-    ColumnsReply,
-    ExplainReply,
-    ExplainRequest,
-    InlineItem,
-    ScoreReply,
-)
-from service.wire_status import HealthReply, InfoReply, LimitsInfo
+from service.wire_status import InfoReply, LimitsInfo
 
+P = ParamSpec("P")
 Result = TypeVar("Result")
+
+
+def carried_out(
+    ask: Callable[P, Asking[Result]],
+) -> Callable[Concatenate["RelevanceClient", P], Result]:
+    """The method that carries out what `ask` plans."""
+
+    @wraps(ask)
+    def method(self: "RelevanceClient", /, *args: P.args, **kwargs: P.kwargs) -> Result:
+        return self.run(ask(*args, **kwargs))
+
+    vars(method)["__signature__"] = shown_as(ask)
+    return method
 
 
 class RelevanceClient:
@@ -46,6 +45,16 @@ class RelevanceClient:
     `deadline_s` bounds a method call with all its attempts and pieces. Raises `Rejected` (a
     `BadInput`) where the service refuses a request and `Unavailable` where it cannot answer.
     """
+
+    score = carried_out(client_methods.score)
+    score_columns = carried_out(client_methods.score_columns)
+    score_batch = carried_out(client_methods.score_batch)
+    search = carried_out(client_methods.search)
+    rerank = carried_out(client_methods.rerank)
+    explain = carried_out(client_methods.explain)
+    explain_inline = carried_out(client_methods.explain_inline)
+    info = carried_out(client_methods.info)
+    health = carried_out(client_methods.health)
 
     def __init__(
         self,
@@ -77,85 +86,29 @@ class RelevanceClient:
         """Close the connections."""
         self._http.close()
 
-    def score(
-        self,
-        query: str,
-        item_ids: Sequence[str] = (),
-        *,
-        items: Sequence[InlineItem] = (),
-        top_n: int | None = None,
-        options: Options = USUAL,
-        deadline_s: float | None = None,
-    ) -> ScoreReply:
-        """Score candidates by id, then those sent along; any number of them."""
-        asked = Candidates(query=query, item_ids=list(item_ids), items=list(items), top_n=top_n)
-        return rows_of(self.score_columns(asked, options=options, deadline_s=deadline_s))
-
-    def score_columns(
-        self,
-        asked: Candidates,
-        *,
-        options: Options = USUAL,
-        deadline_s: float | None = None,
-    ) -> ColumnsReply:
-        """The same, one list a field: cheaper for thousands of candidates."""
-        attempts = self._attempts(deadline_s)
-        limits = self._known_limits(attempts)
-        return self._run(score_plan(asked, options, limits), attempts)
-
-    def score_batch(
-        self,
-        asked: Sequence[Candidates],
-        *,
-        options: Options = USUAL,
-        deadline_s: float | None = None,
-    ) -> list[ColumnsAnswer]:
-        """Score several queries; one that is refused has its `error` set."""
-        attempts = self._attempts(deadline_s)
-        limits = self._known_limits(attempts)
-        return self._run(batch_plan(asked, options, limits), attempts)
-
-    def explain(self, query: str, item_id: str, *, deadline_s: float | None = None) -> ExplainReply:
-        """Explain one query with an item of the catalogue."""
-        body = ExplainRequest(query=query, item_id=item_id)
-        return self._ask(explain_call(body), self._attempts(deadline_s))
-
-    def explain_inline(
-        self, query: str, item: InlineItem, *, deadline_s: float | None = None
-    ) -> ExplainReply:
-        """Explain one query with an item sent along."""
-        body = ExplainRequest(query=query, item=item)
-        return self._ask(explain_call(body), self._attempts(deadline_s))
-
-    def info(self) -> InfoReply:
-        """What one request may ask for, and what is running."""
-        return self._ask(INFO, self._attempts(None))
-
-    def health(self) -> HealthReply:
-        """What is being served and how well."""
-        return self._ask(HEALTH, self._attempts(None))
-
-    def _attempts(self, deadline_s: float | None) -> Attempts:
-        return Attempts(self._patience, deadline_s, self._clock)
-
-    def _known_limits(self, attempts: Attempts) -> LimitsInfo:
-        if self._limits is None:
-            found: InfoReply = self._ask(INFO, attempts)
-            self._limits = found.limits
-        return self._limits
-
-    def _run(self, plan: Plan[Result], attempts: Attempts) -> Result:
+    def run(self, asking: Asking[Result]) -> Result:
+        """Carry out a plan of `client_methods.py`."""
+        attempts = Attempts(self._patience, asking.deadline_s, self._clock)
+        plan = asking.plan
         try:
             call = next(plan)
             while True:
                 try:
-                    reply = self._ask(call, attempts)
+                    reply = self._known_or_asked(call, attempts)
                 except Rejected as rejected:
                     call = plan.throw(rejected)
                 else:
                     call = plan.send(reply)
         except StopIteration as done:
             return done.value
+
+    def _known_or_asked(self, call: Call, attempts: Attempts) -> Any:
+        if call is not LIMITS:
+            return self._ask(call, attempts)
+        if self._limits is None:
+            found: InfoReply = self._ask(INFO, attempts)
+            self._limits = found.limits
+        return self._limits
 
     def _ask(self, call: Call, attempts: Attempts) -> Any:
         while True:

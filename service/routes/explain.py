@@ -1,23 +1,61 @@
-"""POST /explain: why one pair scores as it does."""
+"""POST /explain: why one pair scores as it does, in one reply or as it is written."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from starlette.responses import StreamingResponse
 
-from service.explain import explain_reply
+from service.explain import aligned, explain_reply
+from service.explain_stream import MEDIA_TYPE, explain_events
 from service.job import Job
 from service.openapi import described
-from service.routes.request import BareRoute, answer, service_of
+from service.routes.request import BareRoute, Service, answer, service_of
 from service.wire import ExplainReply, ExplainRequest
 
 FAULTS = (400, 401, 403, 404, 408, 409, 413, 422, 429, 503)
+HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # nothing may hold it back
 router = APIRouter(route_class=BareRoute)
 
 
-@router.post("/explain", **described("/explain", ExplainRequest, ExplainReply, faults=FAULTS))
+def _described() -> dict[str, Any]:
+    told = described("/explain", ExplainRequest, ExplainReply, faults=FAULTS)
+    events = {"type": "string", "description": "Events: alignment, delta …, then reply or error."}
+    told["responses"][200]["content"][MEDIA_TYPE] = {"schema": events}
+    return told
+
+
+@router.post("/explain", **_described())
 async def explain(request: Request) -> Response:
-    """Explain a pair: each query token's share of the score, and the teacher's reasons."""
+    """Explain a pair: each query token's share of the score, and the teachers' reasons."""
+    return await explain_answer(request)
+
+
+async def explain_answer(request: Request) -> Response:
+    """One reply, or a stream of events where the client asks for it."""
     service = service_of(request)
+    accepted = request.headers.get("accept", "")
+    wants_events = MEDIA_TYPE in accepted.lower()
 
-    def explained(job: Job, body: ExplainRequest) -> ExplainReply:
-        return explain_reply(job, body, service.explanations)
+    def computed(job: Job, body: ExplainRequest) -> ExplainReply | Response:
+        if not (wants_events or body.stream):
+            return explain_reply(job, body, service.explanations)
+        done = partial(service.telemetry.record, request.scope["path"], job.work)
+        return _streamed(service, job, body, done)
 
-    return await answer(request, ExplainRequest, explained, service.explaining)
+    return await answer(request, ExplainRequest, computed, service.explaining)
+
+
+def _streamed(
+    service: Service, job: Job, body: ExplainRequest, done: Callable[[], None]
+) -> Response:
+    """Refuses what can be refused while an ordinary reply is still possible."""
+    events = explain_events(
+        job,
+        aligned(job, body),
+        service.explanations,
+        threads=service.explaining,
+        done=done,
+    )
+    return StreamingResponse(events, media_type=MEDIA_TYPE, headers=HEADERS)

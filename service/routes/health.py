@@ -31,7 +31,8 @@ async def health(request: Request) -> Response:
     """Say how this worker fares and what it answers from; 503 where it is not ready."""
     service = opened(request)
     lifecycle, snapshot = service.lifecycle, service.snapshot
-    reason, degraded = lifecycle.not_ready, lifecycle.degraded
+    reason = lifecycle.not_ready
+    degraded = (*lifecycle.degraded, *service.experiments.degraded)
     return reply(
         HealthReply(
             status="not_ready" if reason else "degraded" if degraded else "ok",

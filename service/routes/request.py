@@ -5,7 +5,8 @@ the event loop goes on accepting, and probes answer, while cores are busy.
 """
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 from anyio import CapacityLimiter, to_thread
@@ -16,6 +17,7 @@ from starlette.responses import Response
 
 from service import bodies
 from service.deadline import Deadline
+from service.experiments.experiments import Experiments
 from service.explanations import Explanations
 from service.job import Job
 from service.limits import Limits
@@ -28,6 +30,7 @@ ARRIVED = "arrived"  # where admission notes in the scope when a request came (m
 
 
 Schema = TypeVar("Schema", bound=Struct)
+Forms = Mapping[type[Struct], Callable[[Job, Any], Any]]  # shapes of body, what computes replies
 
 
 class BareRoute(APIRoute):
@@ -70,6 +73,11 @@ class Service(Protocol):
         ...
 
     @property
+    def experiments(self) -> Experiments:
+        """What runs beside the snapshot, and the pair log."""
+        ...
+
+    @property
     def telemetry(self) -> Telemetry:
         """Takes each answered request's work."""
         ...
@@ -93,13 +101,28 @@ def service_of(request: Request) -> Service:
     return opened
 
 
+def in_experiments(request: Request, forms: Forms) -> Forms:
+    """The same forms, each answered by the variant that the request belongs to, and logged."""
+    experiments = service_of(request).experiments
+    asked = experiments.asked(request.headers)
+    return {
+        schema: partial(experiments.answered, compute=compute, asked=asked)
+        for schema, compute in forms.items()
+    }
+
+
 async def answer(
     request: Request,
     schema: type[Schema],
-    compute: Callable[[Job, Schema], Struct],
+    compute: Callable[[Job, Schema], Any],
     threads: CapacityLimiter,
 ) -> Response:
     """Answer in a thread; in the encoding the client accepts, else in that of its request."""
+    return await answer_one_of(request, {schema: compute}, threads)
+
+
+async def answer_one_of(request: Request, forms: Forms, threads: CapacityLimiter) -> Response:
+    """The same for a route that takes several shapes of body, the usual one first."""
     arrived = request.scope.get(ARRIVED, time.monotonic())
     service = service_of(request)
     encoding = bodies.encoding_of(request.headers.get("content-type"))
@@ -109,11 +132,14 @@ async def answer(
     def computed() -> Response:
         work = Work()
         with work.timed(Stage.PARSE):
-            body = bodies.read(raw, schema, encoding)
+            body = bodies.read_one_of(raw, tuple(forms), encoding)
         request.state.query_text = getattr(body, "query", None)  # for the log, which hashes it
         deadline = Deadline.after(getattr(body, "deadline_ms", None), since=arrived)
         job = Job(service.snapshot, service.limits, deadline, work, service.missing)
-        content = compute(job, body)
+        content = forms[type(body)](job, body)
+        work.ranked.clear()
+        if isinstance(content, Response):  # a stream, whose work is recorded when it ends
+            return content
         with work.timed(Stage.SERIALISE):
             reply = bodies.reply(content, accepted)
         service.telemetry.record(request.scope["path"], work)

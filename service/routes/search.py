@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from service.openapi import described
-from service.routes.request import answer, service_of
+from service.routes.request import answer_one_of, in_experiments, service_of
 from service.search import search_reply
 from service.search_wire import SearchReply, SearchRequest
 
@@ -21,4 +21,5 @@ router = APIRouter()
 )
 async def search(request: Request) -> Response:
     """Find the items that answer a query best, out of the whole catalogue."""
-    return await answer(request, SearchRequest, search_reply, service_of(request).scoring)
+    forms = in_experiments(request, {SearchRequest: search_reply})
+    return await answer_one_of(request, forms, service_of(request).scoring)

@@ -1,0 +1,1 @@
+"""The rerank APIs other servers made common, answered by the engine behind `/score`."""
