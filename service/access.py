@@ -1,8 +1,8 @@
 """Who may call what: each path needs a scope, and what each scope asks of a caller.
 
-Operators' paths (`/admin…`, `/docs`, `/redoc`, `/metrics`) are open on loopback only; from
-elsewhere they ask for a key, and where no key was made for them nobody gets in. Scoring asks for a
-key as soon as one for scoring is in the file. Keys are `api_keys.py`'s, how often is admission's.
+Operators' paths (`/admin…`, `/docs`, `/redoc`, `/metrics`, `/console/api…`) are open on loopback
+only; from elsewhere they ask for a key, and where no key was made for them nobody gets in. Scoring
+asks for a key as soon as one for scoring is in the file. Keys are `api_keys.py`'s, how often is admission's.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,9 @@ SCOPE_OF_FIRST_WORD = {
     "redoc": Scope.ADMIN,
     "pages": Scope.ADMIN,
     "metrics": Scope.METRICS,
+    "console": Scope.CONSOLE,
 }
+CONSOLE_FILES = ("/console", "/console/")  # the page that asks for a key; tells nothing itself
 FORWARDED = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via"})
 CHALLENGE = {"www-authenticate": "Bearer"}
 
@@ -35,7 +37,7 @@ class Caller:
 
 def scope_of(path: str) -> Scope | None:
     """What a path needs; None where it is open to all."""
-    if path in OPEN:
+    if path in OPEN or path in CONSOLE_FILES or path.startswith("/console/static/"):
         return None
     return SCOPE_OF_FIRST_WORD.get(path.lstrip("/").partition("/")[0], Scope.SCORE)
 

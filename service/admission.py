@@ -19,7 +19,9 @@ from service.fair_queue import FairQueue, Overloaded
 from service.lifecycle import Lifecycle
 from service.replies import CLOSE, Refused, refusal_reply
 
-EXPLAINING = frozenset({"/explain"})
+EXPLAINING = frozenset(
+    {"/explain", "/console/api/explain", "/console/api/reasons", "/console/api/labels"}
+)
 UNQUEUED = ("/admin",)  # operators get in when everybody else waits
 
 
@@ -88,7 +90,7 @@ class Admission:
             await self._through(gate, scope, receive, send)
         except Refused as refused:  # only from here: routes answer their own refusals
             self._observe.refused(refused.code)
-            await refusal_reply(refused)(scope, receive, send)
+            await refusal_reply(refused, path=scope["path"])(scope, receive, send)
 
     async def _through(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
         scope["arrived"] = time.monotonic()  # deadlines count from here, waiting included

@@ -3,7 +3,7 @@
     [[key]]
     name = "shop"
     sha256 = "…64 hex digits of SHA-256 over the key…"
-    scopes = ["score"]                # score, metrics, admin (which may do everything)
+    scopes = ["score"]                # score, metrics, console, admin (may do all)
     expires = 2030-01-31              # optional: the first day it no longer holds
 
 A key is 256 random bits, so a plain SHA-256 cannot be guessed back and needs no slow hash. Two keys
@@ -37,6 +37,7 @@ class Scope(StrEnum):
 
     SCORE = "score"
     METRICS = "metrics"
+    CONSOLE = "console"
     ADMIN = "admin"
 
 

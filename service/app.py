@@ -20,8 +20,10 @@ from service import wire_status
 from service.admission import Admission, Gate, Queues
 from service.api_keys import KeyRing
 from service.body_limit import BodyLimit
+from service.console.router import add_console
 from service.current_watch import CurrentWatch, OpenPair, Prepared, prepare
 from service.error_handlers import add_error_handlers
+from service.experiments.opening import open_experiments
 from service.explanations import Explanations
 from service.fair_queue import FairQueue
 from service.keeping import Keeping, missing_texts
@@ -30,19 +32,19 @@ from service.limits import Limits
 from service.open_service import OpenService
 from service.openapi import REFERENCE, add_wire
 from service.rate_limits import RateLimits
-from service.routes import admin, explain, health, info, metrics, score, search
+from service.routes import admin, explain, health, info, metrics, rerank, score, search
 from service.run_folder import Phase, RunFolder, temporary_run_folder
 from service.scrubbing import Scrubbing
 from service.serving import open_pair
 from service.settings import Settings, read_settings
 from service.snapshot import Snapshot
-from service.teacher_door import read_explainer
+from service.teachers import read_explanations
 from service.telemetry.log import RequestLog, configure
 from service.telemetry.metrics import Metrics
 from service.telemetry.observation import Observation, ObservedAdmission, Telemetry
 from service.telemetry.traces import open_traces
 
-ROUTES = (score, search, explain, health, info, admin, metrics)
+ROUTES = (score, rerank, search, explain, health, info, admin, metrics)
 STATUS_REPLIES = (
     wire_status.Alive,
     wire_status.Readiness,
@@ -89,6 +91,8 @@ def create_app(
     add_error_handlers(app)
     for route in ROUTES:
         app.include_router(route.router)
+    if settings.console:
+        add_console(app, settings)
     # The last one added is the first a request meets.
     app.add_middleware(
         Admission,
@@ -103,16 +107,6 @@ def create_app(
         is_draining=lambda: _is_draining(app),
     )
     return app
-
-
-def read_explanations(settings: Settings) -> Explanations:
-    """The teachers the settings name."""
-    return Explanations(
-        [] if settings.teacher is None else [read_explainer(settings.teacher)],
-        places=settings.explain_concurrency,
-        patience_s=settings.teacher_timeout,
-        capacity=settings.explanation_cache,
-    )
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -136,7 +130,16 @@ class _Opening:
             run = stack.enter_context(self._run_folder())
             first = await to_thread.run_sync(prepare, self.settings, self.opened)
             service = self._service(run, first)
+            stack.callback(service.explanations.close)
             lifecycle = self._lifecycle(run, first, service)
+            service.experiments = await open_experiments(
+                self.settings,
+                stack,
+                registry=service.telemetry.registry,
+                run=run,
+                opened=self.opened,
+                slots=slots_of(self.settings),
+            )
             telemetry = Telemetry(
                 service.telemetry, RequestLog(self.settings), open_traces(self.settings)
             )
@@ -220,6 +223,7 @@ def _tick(service: OpenService, telemetry: Telemetry, keeping: Keeping) -> None:
     service.telemetry.updated(followed=watch.swaps, refused=watch.refusals)
     service.telemetry.watch_queue("scoring", queues.scoring)
     service.telemetry.watch_queue("explaining", queues.explaining)
+    service.experiments.tick()
     service.telemetry.flush()
 
 

@@ -4,7 +4,7 @@ What a refused body gets told is decided here; which routes read what is theirs.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar
@@ -53,13 +53,66 @@ def read(body: bytes, schema: type[T], encoding: Encoding) -> T:
         raise Refused(400, f"invalid_{encoding.name.lower()}", str(fault)) from fault
 
 
-def reply(content: msgspec.Struct, encoding: Encoding, *, status: int = 200) -> Response:
+def read_one_of(
+    body: bytes, schemas: Sequence[type[msgspec.Struct]], encoding: Encoding
+) -> msgspec.Struct:
+    """The body of a route that takes several shapes, told apart by the fields each must have.
+
+    The first shape is tried first, so it costs as much as if it were the only one. The fields of
+    two shapes in one body are refused with 422.
+    """
+    try:
+        return read(body, schemas[0], encoding)
+    except Refused as refused:
+        if refused.status != 422 or len(schemas) == 1:
+            raise
+        schema = _told_apart(_names(body, encoding), schemas)
+        if schema is schemas[0]:
+            raise
+    return read(body, schema, encoding)
+
+
+def reply(content: Any, encoding: Encoding, *, status: int = 200) -> Response:
     """A reply on the wire; floats keep every bit."""
     return Response(ENCODERS[encoding](content), status, media_type=encoding.value)
 
 
+def _names(body: bytes, encoding: Encoding) -> set[str]:
+    """A body's field names; none where it is no object."""
+    try:
+        return set(_decoder(dict[str, msgspec.Raw], encoding)(body))
+    except msgspec.ValidationError:
+        return set()
+
+
+def _told_apart(names: set[str], schemas: Sequence[type[msgspec.Struct]]) -> type[msgspec.Struct]:
+    """The shape whose required fields are there; the first where no name hints at another."""
+    needed = {schema: _needed(schema) for schema in schemas}
+    fitting = [schema for schema in schemas if needed[schema] <= names]
+    if len(fitting) == 1:
+        return fitting[0]
+    foreign = names & frozenset().union(*needed.values()) - {
+        field.encode_name for field in msgspec.structs.fields(schemas[0])
+    }
+    if not fitting and not foreign:
+        return schemas[0]
+    shapes = "; ".join(_listed(needed[schema]) for schema in schemas)
+    message = f"expected the fields of one of these: {shapes}; got {_listed(names)[:200]}"
+    raise Refused(422, "mixed_request" if fitting else "invalid_request", message)
+
+
 @cache
-def _decoder(schema: type[T], encoding: Encoding) -> Callable[[bytes], T]:
+def _needed(schema: type[msgspec.Struct]) -> frozenset[str]:
+    fields = msgspec.structs.fields(schema)
+    return frozenset(field.encode_name for field in fields if field.required)
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))
+
+
+@cache
+def _decoder(schema: Any, encoding: Encoding) -> Callable[[bytes], Any]:
     if encoding is Encoding.JSON:
         return msgspec.json.Decoder(schema).decode
     return msgspec.msgpack.Decoder(schema).decode

@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.replies import CLOSE, Refused, error_reply
+from service.replies import Refused, refusal_reply
 
 
 class BodyLimit:
@@ -18,7 +18,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
         elif _declared_bytes(scope) > self._max_bytes:
             refused = self._refused()
-            reply = error_reply(413, refused.code, str(refused), headers=CLOSE)
+            reply = refusal_reply(refused, path=scope["path"])
             await reply(scope, receive, send)
         else:
             await self._app(scope, self._counting(receive), send)

@@ -9,16 +9,13 @@ import httpx
 import msgspec
 
 from relevance.errors import Unavailable
-from service.client_plans import Call, Options, Rejected
+from service.client_plans import Call, Rejected
 from service.client_retry import Attempts, Failure, Patience
 from service.wire import ErrorReply
-from service.wire_status import HealthReply, InfoReply
 
 MSGPACK, JSON = "application/msgpack", "application/json"
 RETRIED = frozenset({408, 429, 503})
-INFO = Call("GET", "/info", InfoReply)
-HEALTH = Call("GET", "/health", HealthReply)
-PATIENT, USUAL = Patience(), Options()
+PATIENT = Patience()
 Reply = TypeVar("Reply")
 
 

@@ -1,10 +1,10 @@
 """What the clients ask and how answers are put together, without sockets or clocks.
 
 A plan is a generator: it yields calls, is sent their decoded replies, and returns the result. So
-one plan serves the synchronous and the asynchronous client.
+one plan serves the synchronous and the asynchronous client. Rerank's is in `client_rerank.py`.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ import msgspec
 
 from relevance.domain import Label
 from relevance.errors import BadInput, Unavailable
+from service.search_wire import SearchReply, SearchRequest
 from service.wire import (
     BatchColumnsReply,
     BatchRequest,
@@ -30,7 +31,7 @@ from service.wire import (
     ScoreRow,
     Status,
 )
-from service.wire_status import LimitsInfo
+from service.wire_status import HealthReply, InfoReply, LimitsInfo
 
 CONFLICT = "generation_not_loaded"
 RESTARTS = 3  # of a split request that a swap of the generation cut in two
@@ -44,6 +45,11 @@ class Call:
     path: str
     reply: type[Any]
     body: msgspec.Struct | None = None
+
+
+INFO = Call("GET", "/info", InfoReply)
+HEALTH = Call("GET", "/health", HealthReply)
+LIMITS = Call("GET", "/info", LimitsInfo)  # of `/info`; clients ask once and remember
 
 
 class Rejected(BadInput):
@@ -65,6 +71,7 @@ class Options:
     generation: str | None = None
 
 
+USUAL = Options()
 Result = TypeVar("Result")
 Plan = Generator[Call, Any, Result]
 _Row = tuple[str, int, float | None, Label | None, Status, bool]
@@ -72,13 +79,24 @@ _Row = tuple[str, int, float | None, Label | None, Status, bool]
 
 def score_plan(asked: Candidates, options: Options, limits: LimitsInfo) -> Plan[ColumnsReply]:
     """Score any number of candidates; pieces are answered from one generation, or all anew."""
+
+    def pieces() -> Plan[ColumnsReply]:
+        return _score_pieces(asked, options, limits)
+
+    return (yield from from_one_generation("/score", pieces, pin=options.generation))
+
+
+def from_one_generation(
+    path: str, pieces: Callable[[], Plan[Result]], *, pin: str | None
+) -> Plan[Result]:
+    """Ask for all pieces anew where the generation changed between them; a caller's `pin` stays."""
     for _ in range(RESTARTS):
         try:
-            return (yield from _score_pieces(asked, options, limits))
+            return (yield from pieces())
         except Rejected as rejected:
-            if rejected.code != CONFLICT or options.generation is not None:
+            if rejected.code != CONFLICT or pin is not None:
                 raise
-    raise Unavailable(f"/score: the generation changed in each of {RESTARTS} attempts")
+    raise Unavailable(f"{path}: the generation changed in each of {RESTARTS} attempts")
 
 
 def batch_plan(
@@ -103,9 +121,19 @@ def batch_plan(
     return answers
 
 
+def single(call: Call) -> Plan[Any]:
+    """The plan that is one call."""
+    return (yield call)
+
+
 def explain_call(body: ExplainRequest) -> Call:
     """Why one pair scores as it does."""
     return Call("POST", "/explain", ExplainReply, body)
+
+
+def search_call(body: SearchRequest) -> Call:
+    """The catalogue's best items."""
+    return Call("POST", "/search", SearchReply, body)
 
 
 def rows_of(reply: ColumnsReply) -> ScoreReply:

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from relevance.bundle import ENCODER, TOKENIZER, BundleManifest
 from relevance.errors import BadBundle
 from relevance.text import normalise
+from service.execution import ON_CPU, Execution, open_session
 
 OUTPUT = "token_embeddings"
 
@@ -61,11 +62,10 @@ class OnnxTokenEncoder:
         self._dim = dim
 
     @classmethod
-    def read(cls, folder: Path, manifest: BundleManifest) -> Self:
+    def read(cls, folder: Path, manifest: BundleManifest, execution: Execution = ON_CPU) -> Self:
         """Open the encoder of a verified bundle; raises `BadBundle` where it does not run."""
-        encoder = cls(
-            read_tokenizer(folder / TOKENIZER), open_session(folder / ENCODER), dim=manifest.dim
-        )
+        session = open_session(folder / ENCODER, execution)
+        encoder = cls(read_tokenizer(folder / TOKENIZER), session, dim=manifest.dim)
         encoder._check(folder / ENCODER)
         return encoder
 
@@ -126,19 +126,3 @@ def read_tokenizer(path: Path) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.encode_special_tokens = True
     return tokenizer
-
-
-def open_session(path: Path) -> ort.InferenceSession:
-    """An ONNX graph on one CPU thread: requests are the unit of parallelism, not operators.
-
-    `x64quantprecision` keeps CPUs without VNNI from adding products of 8-bit numbers in 16 bits,
-    where they saturate; the exporter measured and calibrated the bundle with it.
-    """
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.x64quantprecision", "1")
-    try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as fault:  # ONNX Runtime's exceptions share no narrower base
-        raise BadBundle(f"{path}: not loadable by ONNX Runtime: {fault}") from fault

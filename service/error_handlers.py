@@ -27,19 +27,22 @@ def add_error_handlers(app: FastAPI) -> None:
 
 def _refused(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, Refused)
-    return refusal_reply(fault)
+    return refusal_reply(fault, path=request.url.path)
 
 
 def _unavailable(request: Request, fault: Exception) -> Response:
     log.error("%s: %s", request.url.path, fault)
-    return error_reply(503, "unavailable", "the service cannot answer now")
+    message = "the service cannot answer now"
+    return error_reply(503, "unavailable", message, path=request.url.path)
 
 
 def _invalid(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, RequestValidationError)
     first = fault.errors()[0]
     where = ".".join(map(str, first["loc"]))
-    return error_reply(422, "invalid_request", str(first["msg"]), param=where)
+    return error_reply(
+        422, "invalid_request", str(first["msg"]), param=where, path=request.url.path
+    )
 
 
 def _http(request: Request, fault: Exception) -> Response:
@@ -47,7 +50,7 @@ def _http(request: Request, fault: Exception) -> Response:
     code = HTTPStatus(fault.status_code).phrase.lower().replace(" ", "_")
     message = f"{request.method} {request.url.path}: {fault.detail}"
     headers = dict(fault.headers) if fault.headers else None
-    return error_reply(fault.status_code, code, message, headers=headers)
+    return error_reply(fault.status_code, code, message, headers=headers, path=request.url.path)
 
 
 def _gone(request: Request, fault: Exception) -> Response:
@@ -55,4 +58,5 @@ def _gone(request: Request, fault: Exception) -> Response:
 
 
 def _bug(request: Request, fault: Exception) -> Response:
-    return error_reply(500, "internal", "a fault in the service; its log says more")
+    message = "a fault in the service; its log says more"
+    return error_reply(500, "internal", message, path=request.url.path)

@@ -11,16 +11,18 @@ import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
 from relevance.chain_of_thought import render
-from relevance.domain import Item, Label
-from relevance.item_rows import RowCodec, row_members
-from relevance.late_interaction import ITEM_ZERO_POINT, sigmoid, token_contributions
+from relevance.domain import ChainOfThought, Item, Label
+from relevance.item_rows import row_members
+from relevance.late_interaction import item_steps, sigmoid, token_contributions
 from service.explanations import Explanations, Reasons
 from service.job import Job
+from service.listener import Listener
 from service.query import encode_query
 from service.query_cache import EncodedQuery
 from service.replies import Refused
 from service.requests import check_generation
 from service.store.found import find, stored_items
+from service.teacher_door import Opinion
 from service.wire import (
     Contribution,
     ExplainReply,
@@ -62,30 +64,68 @@ class Alignment(TypedDict):
     contributions: list[Contribution]
 
 
-def explain_reply(job: Job, request: ExplainRequest, explanations: Explanations) -> ExplainReply:
-    """The reply to `POST /explain`; raises `Refused`."""
+@dataclass(frozen=True, slots=True)
+class AlignedPair:
+    """The student's half of an explanation, which waits for nobody."""
+
+    query: EncodedQuery
+    candidate: Candidate
+    alignment: Alignment
+
+
+def explain_reply(
+    job: Job,
+    request: ExplainRequest,
+    explanations: Explanations,
+    *,
+    listener: Listener | None = None,
+) -> ExplainReply:
+    """The reply to `POST /explain`; raises `Refused`, and `Gone` when the `listener` leaves."""
+    return explained(job, aligned(job, request), explanations, listener=listener)
+
+
+def aligned(job: Job, request: ExplainRequest) -> AlignedPair:
+    """The pair by the student alone; raises `Refused`."""
     check_generation(job, request.generation)
     query = encode_query(job, request.query)
-    candidate = _candidate(job, request)
+    candidate = candidate_of(job, request)
     with job.work.timed(Stage.SCORE):
         alignment = align(job, query, candidate)
-    with job.work.timed(Stage.EXPLAIN):
-        reasons = explanations.ask(query.text, candidate.item, job.deadline)
     job.work.statuses[candidate.status] += 1
+    return AlignedPair(query, candidate, alignment)
+
+
+def explained(
+    job: Job, pair: AlignedPair, explanations: Explanations, *, listener: Listener | None = None
+) -> ExplainReply:
+    """The same with the teachers' reasons; raises `Gone` when the `listener` leaves."""
+    with job.work.timed(Stage.EXPLAIN):
+        reasons = explanations.ask(
+            pair.query.text, pair.candidate.item, job.deadline, listener=listener
+        )
     job.work.teacher = reasons.state
-    thought = None if reasons.judgement is None else reasons.judgement.chain_of_thought
+    job.work.asked.update(f"{one.origin} {one.state}" for one in reasons.tried)
+    return reply_of(job, pair, _opinion(reasons), reasons.opinion)
+
+
+def reply_of(
+    job: Job, pair: AlignedPair, teacher: TeacherOpinion, opinion: Opinion | None = None
+) -> ExplainReply:
+    """Both halves in one reply."""
+    candidate = pair.candidate
+    thought = None if opinion is None else opinion.chain_of_thought
     return ExplainReply(
         id=candidate.item.item_id,
-        query=query.text,
+        query=pair.query.text,
         item_text=candidate.text,
         status=candidate.status,
         truncated=candidate.truncated,
-        query_truncated=query.truncated,
-        aspects=_findings(reasons),
-        spans=_spans(reasons),
+        query_truncated=pair.query.truncated,
+        aspects=_findings(thought),
+        spans=_spans(opinion),
         chain_of_thought=None if thought is None else render(thought),
-        teacher=_opinion(reasons),
-        **alignment,
+        teacher=teacher,
+        **pair.alignment,
         **job.origin,
     )
 
@@ -116,17 +156,16 @@ def align(job: Job, query: EncodedQuery, candidate: Candidate) -> Alignment:
 
 
 def best_item_rows(
-    query: EncodedQuery, rows: UInt8[np.ndarray, "real_rows dim"]
+    query: EncodedQuery, rows: UInt8[np.ndarray, "real_rows row_bytes"], *, bits: int = 8
 ) -> Int64[np.ndarray, " query_tokens"]:
     """For each query token the real row it meets best; the first of equals."""
-    centred = rows.astype(np.int32) - ITEM_ZERO_POINT
-    return (centred @ query.tokens.steps.T.astype(np.int32)).argmax(axis=0)
+    return (item_steps(rows, bits=bits) @ query.tokens.steps.T.astype(np.int32)).argmax(axis=0)
 
 
 def row_offsets(job: Job, text: str) -> Sequence[tuple[int, int]]:
     """Where in the item's text each real row lies; a pooled row at the first of its tokens."""
-    bundle, encoder = job.snapshot.bundle, job.snapshot.encoder
-    if bundle.codec == RowCodec():
+    bundle, encoder = job.snapshot.bundle, job.snapshot.encoder_of_items
+    if bundle.codec.keeps_tokens:
         return encoder.tokenise(text, limit=bundle.max_item_tokens).offsets
     tokens = encoder.encode(text, limit=bundle.max_item_tokens)
     pieces = [text[start:end] for start, end in tokens.offsets]
@@ -134,7 +173,8 @@ def row_offsets(job: Job, text: str) -> Sequence[tuple[int, int]]:
     return [tokens.offsets[group[0]] for group in members]
 
 
-def _candidate(job: Job, request: ExplainRequest) -> Candidate:
+def candidate_of(job: Job, request: ExplainRequest) -> Candidate:
+    """The item asked about, with its rows; raises `Refused` where nobody knows it."""
     if request.item is not None:
         return _encoded(job, request.item.to_item())
     item_id = request.item_id or ""
@@ -183,7 +223,7 @@ def _contributions(
 ) -> list[Contribution]:
     bundle = job.snapshot.bundle
     offered = row_offsets(job, candidate.text)
-    best = best_item_rows(query, candidate.real_rows).tolist()
+    best = best_item_rows(query, candidate.real_rows, bits=bundle.codec.bits).tolist()
     cosines = shares * len(shares) / bundle.logit_weight
     return [
         Contribution(
@@ -205,28 +245,35 @@ def _token_span(text: str, offsets: tuple[int, int]) -> TokenSpan:
     return TokenSpan(text[start:end], start, end)
 
 
-def _findings(reasons: Reasons) -> list[Finding]:
-    thought = None if reasons.judgement is None else reasons.judgement.chain_of_thought
+def _findings(thought: ChainOfThought | None) -> list[Finding]:
     found = () if thought is None else thought.findings
     return [Finding(f.aspect, f.asked, f.offered, f.verdict) for f in found]
 
 
-def _spans(reasons: Reasons) -> list[Span]:
-    spans = () if reasons.judgement is None else reasons.judgement.spans
+def _spans(opinion: Opinion | None) -> list[Span]:
+    spans = () if opinion is None else opinion.spans
     return [Span(s.side, s.start, s.end, s.relevance, s.aspect) for s in spans]
 
 
 def _opinion(reasons: Reasons) -> TeacherOpinion:
-    judgement = reasons.judgement
-    if judgement is None:
-        return TeacherOpinion(reasons.state)
-    score = float(sigmoid(np.array(judgement.log_odds)))
-    thought = judgement.chain_of_thought
-    label = Label.GOOD if score >= reasons.threshold else Label.BAD
+    opinion = reasons.opinion
+    tried = list(reasons.tried)
+    if opinion is None:
+        return TeacherOpinion(reasons.state, reasons.origin, tried)
+    thought, log_odds = opinion.chain_of_thought, opinion.log_odds
+    score = None if log_odds is None else float(sigmoid(np.array(log_odds)))
     return TeacherOpinion(
         state=reasons.state,
-        judge=judgement.judge,
+        origin=reasons.origin,
+        tried=tried,
+        judge=opinion.judge,
         score=score,
-        label=label if thought is None else thought.label,
-        fingerprint=judgement.fingerprint,
+        label=_label(score, reasons.threshold) if thought is None else thought.label,
+        fingerprint=opinion.fingerprint,
     )
+
+
+def _label(score: float | None, threshold: float) -> Label | None:
+    if score is None:
+        return None
+    return Label.GOOD if score >= threshold else Label.BAD

@@ -16,6 +16,7 @@ from jaxtyping import Int64, UInt8
 from relevance.domain import AspectFinding, Item, Judgement, Target, Verdict, conclude
 from relevance.text import normalise
 from service.encoder import TokenEmbeddings, TokenOffsets
+from service.experiments.experiments import Experiments
 from service.explanations import Explanations
 from service.item_codec import ItemCodec
 from service.limits import Limits
@@ -138,5 +139,6 @@ class StandingService:
     missing: MissingTexts = MissingTexts()
     explanations: Explanations = field(default_factory=lambda: Explanations([]))
     telemetry: WorkInMemory = field(default_factory=WorkInMemory)
+    experiments: Experiments = field(default_factory=Experiments)
     scoring: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
     explaining: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))

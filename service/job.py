@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass, field
 
+from msgspec import UNSET, UnsetType
+
 from service.deadline import Deadline
 from service.limits import Limits
 from service.missing_texts import MissingTexts
 from service.snapshot import Origin, Snapshot
+from service.wire import ServedVariant
 from service.work import Work
 
 
@@ -18,8 +21,12 @@ class Job:
     deadline: Deadline = Deadline()
     work: Work = field(default_factory=Work)
     missing: MissingTexts = MissingTexts()
+    variant: ServedVariant | UnsetType = UNSET
 
     @property
     def origin(self) -> Origin:
         """Where this request's answer comes from."""
-        return self.snapshot.origin(*self.work.degraded)
+        origin = self.snapshot.origin(*self.work.degraded)
+        if self.variant is not UNSET:
+            origin["variant"] = self.variant
+        return origin

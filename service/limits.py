@@ -13,7 +13,8 @@ class Limits:
 
     `max_candidates` counts ids and items of one query, `max_batch_candidates` those of a whole
     batch. `max_inline_items` also bounds how many stored texts one request encodes: an encoder run
-    costs milliseconds where a cached item costs microseconds.
+    costs milliseconds where a cached item costs microseconds. `max_rerank_documents` stands in its
+    place in the rerank APIs, whose clients send texts as a rule.
     """
 
     max_body_bytes: int = 1 << 20
@@ -22,3 +23,4 @@ class Limits:
     max_inline_items: int = 256
     max_batch_queries: int = 64
     max_batch_candidates: int = 20_000
+    max_rerank_documents: int = 1000

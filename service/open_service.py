@@ -3,11 +3,12 @@
 Made and unmade by `app.py`; all it does itself is hold things together.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from anyio import CapacityLimiter
 
 from service.admission import Gate, Queues
+from service.experiments.experiments import Experiments
 from service.explanations import Explanations
 from service.lifecycle import Lifecycle
 from service.limits import Limits
@@ -28,6 +29,7 @@ class OpenService:
     explaining: CapacityLimiter
     gate: Gate | None = None
     missing: MissingTexts = MissingTexts()
+    experiments: Experiments = field(default_factory=Experiments)
 
     @property
     def queues(self) -> Queues:

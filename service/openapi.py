@@ -3,15 +3,17 @@
 FastAPI documents what pydantic checks; these bodies never meet pydantic.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from service import search_wire, wire
 from service.bodies import Encoding
+from service.rerank import wire as rerank_wire
 
 REFERENCE = "#/components/schemas/{name}"
-Schema = type[msgspec.Struct]
+Schema = Any  # a Struct, or a list of one
 SHOWN: tuple[Schema, ...] = (
     wire.ScoreRequest,
     wire.ScoreReply,
@@ -23,8 +25,17 @@ SHOWN: tuple[Schema, ...] = (
     wire.ExplainReply,
     search_wire.SearchRequest,
     search_wire.SearchReply,
+    *rerank_wire.SIDES,
+    rerank_wire.RerankRequest,
+    rerank_wire.RerankReply,
+    rerank_wire.TextsRequest,
+    rerank_wire.RankedText,
+    rerank_wire.PairsReply,
+    rerank_wire.RerankFault,
+    rerank_wire.TextsFault,
     wire.ErrorReply,
 )
+EXAMPLES = wire.EXAMPLES | rerank_wire.EXAMPLES
 MEANINGS = {
     400: "The body is not JSON or MessagePack.",
     401: "An API key is needed.",
@@ -42,32 +53,40 @@ MEANINGS = {
 
 def described(
     path: str,
-    request: type[msgspec.Struct],
-    *replies: type[msgspec.Struct],
+    request: Schema | Sequence[Schema],
+    *replies: Schema,
     faults: tuple[int, ...],
+    error: Schema = wire.ErrorReply,
 ) -> dict[str, Any]:
-    """Keyword arguments for a route's decorator."""
-    examples = {name: {"value": value} for name, value in wire.EXAMPLES[path].items()}
-    content = content_of(request)
+    """Keyword arguments for a route's decorator; of several requests exactly one fits a body."""
+    examples = {name: {"value": value} for name, value in EXAMPLES[path].items()}
+    requests = request if isinstance(request, Sequence) else [request]
+    content = content_of(*requests, either="oneOf")
     content[Encoding.JSON] |= {"examples": examples}
     return {
         "response_model": None,
-        "responses": {200: {"content": content_of(*replies)}, **refusals(*faults)},
+        "responses": {200: {"content": content_of(*replies)}, **refusals(*faults, error=error)},
         "openapi_extra": {"requestBody": {"required": True, "content": content}},
     }
 
 
-def content_of(*schemas: Schema) -> dict[str, dict[str, Any]]:
+def content_of(*schemas: Schema, either: str = "anyOf") -> dict[str, dict[str, Any]]:
     """One of these schemas, in either encoding."""
-    references = [{"$ref": REFERENCE.format(name=schema.__name__)} for schema in schemas]
-    shape = references[0] if len(references) == 1 else {"anyOf": references}
+    references = [_reference(schema) for schema in schemas]
+    shape = references[0] if len(references) == 1 else {either: references}
     return {encoding.value: {"schema": shape} for encoding in Encoding}
 
 
-def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def refusals(*statuses: int, error: Schema = wire.ErrorReply) -> dict[int | str, dict[str, Any]]:
     """The error envelope under each of these statuses; errors are always JSON."""
-    content = {Encoding.JSON.value: content_of(wire.ErrorReply)[Encoding.JSON]}
+    content = {Encoding.JSON.value: content_of(error)[Encoding.JSON]}
     return {status: {"description": MEANINGS[status], "content": content} for status in statuses}
+
+
+def _reference(schema: Schema) -> dict[str, Any]:
+    if getattr(schema, "__origin__", None) is list:
+        return {"type": "array", "items": _reference(schema.__args__[0])}
+    return {"$ref": REFERENCE.format(name=schema.__name__)}
 
 
 def add_wire(document: dict[str, Any]) -> None:

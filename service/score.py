@@ -19,7 +19,7 @@ from service.replies import Refused
 from service.scorer import CHUNK
 from service.store.found import Found, find
 from service.wire import Candidates, OnMissing, Status
-from service.work import Stage
+from service.work import Ranked, Stage
 
 STATUSES = tuple(Status)
 OK, ENCODED, MISSING, NO_TEXT, DEADLINE = (STATUSES.index(status) for status in Status)
@@ -30,6 +30,7 @@ ENCODE_BUDGET = "encode_budget"  # the `degraded` reason
 class Scored:
     """Candidates in the order they came: NaN without a score; `statuses` count in `STATUSES`."""
 
+    logits: Float64[np.ndarray, " candidates"]
     scores: Float64[np.ndarray, " candidates"]
     statuses: UInt8[np.ndarray, " candidates"]
     truncated: Bool[np.ndarray, " candidates"]
@@ -50,15 +51,19 @@ def rank(job: Job, asked: Candidates, *, on_missing: OnMissing = OnMissing.ENCOD
     """Score and order one query's candidates; raises `Refused`."""
     _check_candidates(job, asked)
     query = encode_query(job, asked.query)
+    job.work.tokens += len(query.offsets)
     scored = score_cached(job, query, asked.item_ids, on_missing=on_missing, room=_room(job, asked))
     if asked.items:
         inline = score_items(job, query, [item.to_item() for item in asked.items])
         scored = _joined(scored, inline)
     _count(job, scored)
+    ids = [*asked.item_ids, *(item.id for item in asked.items)]
+    order = best_first(scored.scores, asked.top_n)
+    job.work.ranked.append(Ranked(query.text, ids, scored.scores, order))
     return Ranking(
-        ids=[*asked.item_ids, *(item.id for item in asked.items)],
+        ids=ids,
         scored=scored,
-        order=best_first(scored.scores, asked.top_n),
+        order=order,
         threshold=job.snapshot.bundle.threshold,
         query_truncated=query.truncated,
     )
@@ -96,7 +101,8 @@ def score_found(job: Job, query: EncodedQuery, found: Found) -> Scored:
     has_rows = found.token_counts > 0
     without_rows = np.where(found.is_known, NO_TEXT, MISSING)
     statuses = np.where(has_rows, DEADLINE, without_rows).astype(np.uint8)
-    scored = Scored(np.full(len(found), np.nan), statuses, found.truncated.copy())
+    logits, scores = np.full((2, len(found)), np.nan)
+    scored = Scored(logits, scores, statuses, found.truncated.copy())
     with job.work.timed(Stage.SCORE):
         for number, arena in enumerate(found.arenas):
             places = np.flatnonzero(has_rows & (found.arena == number))
@@ -104,9 +110,9 @@ def score_found(job: Job, query: EncodedQuery, found: Found) -> Scored:
                 if job.deadline.has_passed():
                     return scored
                 chunk = places[start : start + CHUNK]
-                scores = job.snapshot.scorer.score(query.tokens, arena, found.row[chunk])
-                scored.scores[chunk] = scores.probabilities
-                scored.statuses[chunk] = OK
+                some = job.snapshot.scorer.score(query.tokens, arena, found.row[chunk])
+                logits[chunk], scores[chunk] = some.logits, some.probabilities
+                statuses[chunk] = OK
     return scored
 
 
@@ -145,27 +151,31 @@ def _score_stored(
 def _encode_until_deadline(job: Job, texts: Sequence[str]) -> EncodedItems:
     """The first texts, as many as there is time for."""
     with job.work.timed(Stage.ENCODE_ITEMS):
-        return job.snapshot.codec.encode(takewhile(lambda _: not job.deadline.has_passed(), texts))
+        in_time = takewhile(lambda _: not job.deadline.has_passed(), texts)
+        encoded = job.snapshot.codec.encode(in_time)
+    job.work.tokens += int(encoded.token_counts.sum())
+    return encoded
 
 
 def _score_encoded(job: Job, query: EncodedQuery, encoded: EncodedItems, *, of: int) -> Scored:
     """Score the encoded ones of so many items; there was no time for the others."""
     done, has_rows = len(encoded), encoded.token_counts > 0
-    scores, statuses = np.full(of, np.nan), np.full(of, DEADLINE, np.uint8)
+    (logits, scores), statuses = np.full((2, of), np.nan), np.full(of, DEADLINE, np.uint8)
     truncated = np.zeros(of, np.bool_)
     statuses[:done], truncated[:done] = np.where(has_rows, ENCODED, NO_TEXT), encoded.truncated
     with job.work.timed(Stage.SCORE):
         at = np.flatnonzero(has_rows)
-        scores[at] = job.snapshot.scorer.score(query.tokens, encoded.embeddings, at).probabilities
-    return Scored(scores, statuses, truncated)
+        found = job.snapshot.scorer.score(query.tokens, encoded.embeddings, at)
+        logits[at], scores[at] = found.logits, found.probabilities
+    return Scored(logits, scores, statuses, truncated)
 
 
 def _joined(first: Scored, second: Scored) -> Scored:
     return Scored(*map(np.concatenate, zip(_arrays(first), _arrays(second), strict=True)))
 
 
-def _arrays(scored: Scored) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return scored.scores, scored.statuses, scored.truncated
+def _arrays(scored: Scored) -> tuple[np.ndarray, ...]:
+    return scored.logits, scored.scores, scored.statuses, scored.truncated
 
 
 def _refuse_missing(item_ids: Sequence[str], found: Found) -> None:

@@ -21,7 +21,7 @@ from relevance.late_interaction import (
     sigmoid,
     token_contributions,
 )
-from service.encoder import open_session
+from service.execution import open_session
 
 NUMPY_SCORER = "numpy_scorer"  # the `degraded` reason
 CHUNK = 512  # candidates a run of the graph: between two looks at the clock, half a millisecond

@@ -19,7 +19,7 @@ from service.scorer import CHUNK
 from service.search_wire import SearchMethod, SearchReply, SearchRequest, SearchRow
 from service.store.found import find
 from service.store.generation_reader import GenerationReader
-from service.work import Stage
+from service.work import Ranked, Stage
 
 NO_INDEX = "no_candidate_index"  # the `degraded` reason: everything was scored instead
 
@@ -36,6 +36,8 @@ def search_reply(job: Job, request: SearchRequest) -> SearchReply:
     best = _best(scores, rows, request.top_k)
     threshold = job.snapshot.bundle.threshold
     ids = generation.item_ids(rows[best])
+    everyone = np.arange(len(ids))
+    job.work.ranked.append(Ranked(query.text, ids, scores[best], everyone))
     results = [
         SearchRow(item_id, score, Label.GOOD if score >= threshold else Label.BAD, cut)
         for item_id, score, cut in zip(

@@ -30,6 +30,7 @@ class SearchRequest(Request, frozen=True):
     depth: Annotated[int, Meta(ge=1, le=MAX_DEPTH)] | None = None
     deadline_ms: DeadlineMs = None
     generation: Id | None = None
+    experiment_key: Id | None = None
 
 
 class SearchRow(Reply, frozen=True):

@@ -46,8 +46,11 @@ def serve(config: str | None, print_config: bool, **flags: str | None) -> None:
 
 def check_store(settings: "Settings") -> None:
     """Open what CURRENT names once, so that a fault shows as one line and not as a traceback."""
+    from relevance.experiments.plan import read_plan
     from service.serving import item_count, open_pair
 
+    if settings.experiments is not None:
+        read_plan(settings.experiments)
     items = open_pair(settings).snapshot.items
     typer.echo(f"serving {item_count(items):,} items of generation {items.generation_id}", err=True)
 

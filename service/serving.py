@@ -15,6 +15,7 @@ from relevance.errors import BadBundle
 from relevance.generation import Current, StorePaths, read_current, read_manifest
 from relevance.late_interaction import quantise_query
 from service.encoder import OnnxTokenEncoder
+from service.execution import Execution, Provider
 from service.item_stores import open_items, open_search, search_as_of_now
 from service.query_cache import QueryCache
 from service.runtimes import check_runtimes
@@ -131,9 +132,12 @@ def _opened_anew(settings: Settings, store: StorePaths, current: Current) -> Pai
     folder = store.bundle(bundle.bundle_id)
     scorer, degraded = open_scorer(folder, bundle)
     items = open_items(settings, store, current.generation, bundle)
+    execution = execution_of(settings)
+    on_cpu = execution.provider is Provider.CPU
     snapshot = Snapshot(
         bundle=bundle,
-        encoder=OnnxTokenEncoder.read(folder, bundle),
+        encoder=OnnxTokenEncoder.read(folder, bundle, execution),
+        item_encoder=None if on_cpu else OnnxTokenEncoder.read(folder, bundle),
         scorer=scorer,
         items=items,
         query_cache=QueryCache(settings.query_cache),
@@ -141,6 +145,15 @@ def _opened_anew(settings: Settings, store: StorePaths, current: Current) -> Pai
         degraded=degraded,
     )
     return Pair(snapshot, folder, _created(store, current))
+
+
+def execution_of(settings: Settings) -> Execution:
+    """Where the settings want queries encoded."""
+    return Execution(
+        Provider(settings.provider),
+        device=settings.cuda_device,
+        memory_bytes=settings.cuda_memory_bytes,
+    )
 
 
 def _created(store: StorePaths, current: Current) -> float | None:

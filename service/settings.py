@@ -35,6 +35,13 @@ class Settings(BaseSettings):
     arena_max_bytes: int = Field(
         1 << 40, ge=1, description="Larger generations become a cache of this size over Redis."
     )
+    provider: Literal["cpu", "cuda"] = Field(
+        "cpu", description="Where queries are encoded; cuda needs the extra service-gpu."
+    )
+    cuda_device: int = Field(0, ge=0, description="Number of the CUDA device.")
+    cuda_memory_bytes: int = Field(
+        0, ge=0, description="Most memory of the device a worker takes; 0: no such limit."
+    )
     redis_url: SecretStr | None = Field(
         None, description="Shared tier: redis://, rediss://, redis+cluster://, unix://."
     )
@@ -46,6 +53,25 @@ class Settings(BaseSettings):
         10_000, ge=0, description="Up to here a search scores the whole catalogue."
     )
     teacher: Path | None = Field(None, description="Folder of the catalogue teacher, if any.")
+    llm_endpoint: str = Field(
+        "", description="OpenAI-compatible server that explains first, say http://gpu:8000/v1."
+    )
+    llm_model: str = Field("", description="The name it serves the model under.")
+    llm_api_key: SecretStr | None = Field(None, description="Key it asks for, if it asks.")
+    llm_timeout: float = Field(10.0, gt=0, description="Longest wait for its whole answer.")
+    llm_structured: bool = Field(
+        True, description="Bind its answers to their form and read log-odds: needs vLLM."
+    )
+    llm_prompt: Literal["few_shot", "tuned"] = Field(
+        "few_shot", description="How much it is told; tuned for models of `ellm teach sft`."
+    )
+    llm_language: Literal["english", "chinese"] = Field(
+        "english", description="Language of its instructions."
+    )
+    llm_reads: Literal["title", "short", "all"] = Field(
+        "short", description="What it reads of an item, as in `ellm teach judge`."
+    )
+    llm_max_tokens: int = Field(384, ge=1, description="Longest part of its answer.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
     workers: int = Field(1, ge=1, description="Server processes.")
@@ -55,6 +81,9 @@ class Settings(BaseSettings):
 
     max_candidates: int = Field(5000, ge=1, description="Most items in one request.")
     max_inline_items: int = Field(256, ge=0, description="Most items sent along in one request.")
+    max_rerank_documents: int = Field(
+        1000, ge=0, description="Most documents sent as text in one rerank request."
+    )
     max_batch_queries: int = Field(64, ge=1, description="Most queries in one batch.")
     max_body_bytes: int = Field(1 << 20, ge=1, description="Longest request body (else 413).")
     max_query_chars: int = Field(512, ge=1, description="Longest query (else 422).")
@@ -104,6 +133,28 @@ class Settings(BaseSettings):
     drain_timeout: int = Field(
         30, ge=1, description="Then: how long requests in flight may take to finish."
     )
+
+    console: bool = Field(True, description="Pages at /console: local, or with a key of its own.")
+    console_labels: Path | None = Field(
+        None, description="Prefix of the file `…_pairs.jsonl` the console keeps labels in."
+    )
+    console_compare: Path | None = Field(
+        None, description="A second store, whose bundle the console shows beside this one."
+    )
+
+    experiments: Path | None = Field(
+        None, description="TOML file of variants and experiments, followed while serving."
+    )
+    pair_log: Path | None = Field(None, description="Folder a sample of scored pairs goes to.")
+    pair_log_rate: float = Field(0.01, gt=0, le=1, description="Share of requests logged there.")
+    pair_log_top: int = Field(50, ge=1, description="Best candidates logged of each ranking.")
+    pair_log_text: Literal["hashed", "plain", "none"] = Field(
+        "hashed", description="How queries and keys stand there; an audit needs plain."
+    )
+    pair_log_seconds: float = Field(600.0, gt=0, description="Longest one file is written to.")
+    pair_log_file_bytes: int = Field(64 << 20, ge=1, description="Longest such a file gets.")
+    pair_log_days: float = Field(30.0, gt=0, description="Older files are removed.")
+    pair_log_max_bytes: int = Field(10 << 30, ge=1, description="Above, the oldest are removed.")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level of log lines."

@@ -7,7 +7,7 @@ Opening, watching and swapping are not here.
 """
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from relevance.bundle import BundleManifest
 from service.candidates.live import Candidates
@@ -16,6 +16,7 @@ from service.item_codec import ItemCodec
 from service.query_cache import QueryCache
 from service.scorer import Scorer
 from service.store.item_store import ItemStore
+from service.wire import ServedVariant
 
 
 class Origin(TypedDict):
@@ -25,6 +26,7 @@ class Origin(TypedDict):
     generation: str
     sequence: int
     degraded: list[str]
+    variant: NotRequired[ServedVariant]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Snapshot:
 
     `query_cache` belongs to the bundle: embeddings of two bundles never meet. `degraded` holds the
     reasons why answers are slower, older or poorer than they should be. `candidates` belongs to
-    the generation; None where nothing can be searched.
+    the generation; None where nothing can be searched. `item_encoder` encodes items where
+    `encoder`, which then is for queries alone, runs on another device than refresh does.
     """
 
     bundle: BundleManifest
@@ -43,11 +46,17 @@ class Snapshot:
     query_cache: QueryCache
     degraded: tuple[str, ...] = ()
     candidates: Candidates | None = None
+    item_encoder: TokenEncoder | None = None
+
+    @property
+    def encoder_of_items(self) -> TokenEncoder:
+        """The encoder that makes the very embeddings refresh makes."""
+        return self.encoder if self.item_encoder is None else self.item_encoder
 
     @property
     def codec(self) -> ItemCodec:
         """Encodes items sent along just as refresh encoded the cached ones."""
-        return ItemCodec(self.encoder, self.bundle)
+        return ItemCodec(self.encoder_of_items, self.bundle)
 
     def origin(self, *further: str) -> Origin:
         """What every answer says about where it comes from; `further` reasons are its own."""

@@ -7,7 +7,7 @@ Big replies are written as arrays by `ranking_wire.py` in these shapes; a test h
 from enum import StrEnum
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from relevance.domain import Item, Label, Relevance, Side, Verdict
 from relevance.text import normalise
@@ -57,15 +57,29 @@ class Format(StrEnum):
 class TeacherState(StrEnum):
     """Whether the teacher's reasons are there.
 
-    ok: they are; timeout: it took too long; unavailable: there is none, or it failed; unparsable:
-    its answer is no chain of thought; budget: all its places are taken.
+    ok: they are; waiting: not yet, in the first event of a stream; timeout: it took too long;
+    unavailable: there is none, it failed, or it is left alone after failures; unparsable: its
+    answer is no chain of thought; budget: all its places are taken, or it turned us away.
     """
 
     OK = "ok"
+    WAITING = "waiting"
     TIMEOUT = "timeout"
     UNAVAILABLE = "unavailable"
     UNPARSABLE = "unparsable"
     BUDGET = "budget"
+
+
+class Origin(StrEnum):
+    """Who explains a pair.
+
+    llm: a language model; catalogue: the statistical teacher; alignment: no teacher, so the
+    student's own tokens have to do.
+    """
+
+    LLM = "llm"
+    CATALOGUE = "catalogue"
+    ALIGNMENT = "alignment"
 
 
 class Request(Struct, frozen=True, forbid_unknown_fields=True):
@@ -131,7 +145,7 @@ class ScoreRequest(Candidates, frozen=True):
 
     When `deadline_ms` have passed since the request came, what is not scored yet gets the status
     `deadline`, or with `strict_deadline` the whole request 504. `generation` refuses (409) to be
-    answered from another one.
+    answered from another one. `experiment_key` (else a header) puts the request into a variant.
     """
 
     on_missing: OnMissing = OnMissing.ENCODE
@@ -139,6 +153,7 @@ class ScoreRequest(Candidates, frozen=True):
     strict_deadline: bool = False
     format: Format = Format.ROWS
     generation: Id | None = None
+    experiment_key: Id | None = None
 
 
 class BatchRequest(Request, frozen=True):
@@ -150,12 +165,14 @@ class BatchRequest(Request, frozen=True):
     strict_deadline: bool = False
     format: Format = Format.ROWS
     generation: Id | None = None
+    experiment_key: Id | None = None
 
 
 class ExplainRequest(Request, frozen=True):
     """One query and one item, by `item_id` or sent along as `item`.
 
-    `deadline_ms` bounds how long the teacher is waited for.
+    `deadline_ms` bounds how long the teachers are waited for. `stream` asks for the answer as
+    server-sent events, as does `accept: text/event-stream`.
     """
 
     query: str
@@ -163,6 +180,7 @@ class ExplainRequest(Request, frozen=True):
     item: InlineItem | None = None
     deadline_ms: DeadlineMs = None
     generation: Id | None = None
+    stream: bool = False
 
     def __post_init__(self) -> None:
         if (self.item_id is None) == (self.item is None):
@@ -191,16 +209,29 @@ class ScoreColumns(Reply, frozen=True, gc=False):
     truncated: list[bool]
 
 
+class ServedVariant(Reply, frozen=True, gc=False):
+    """The experiment and variant a request belongs to, and the variant that answered it.
+
+    They differ where the variant failed or was too slow: then `degraded` says why.
+    """
+
+    experiment: str
+    variant: str
+    answered_by: str
+
+
 class Provenance(Reply, frozen=True, gc=False, kw_only=True):
     """What answered: bundle, generation and the number of changes on top of it.
 
     `degraded` holds the reasons why this answer is slower, older or poorer than it should be.
+    `variant` is there for requests that belong to an experiment.
     """
 
     bundle: str
     generation: str
     sequence: int
     degraded: list[str]
+    variant: ServedVariant | UnsetType = UNSET
 
 
 class ScoreReply(Provenance, frozen=True, gc=False):
@@ -298,13 +329,24 @@ class Span(Reply, frozen=True, gc=False):
     aspect: str
 
 
-class TeacherOpinion(Reply, frozen=True, gc=False):
-    """Who gave the reasons, and its own score; all null where nobody did.
+class Tried(Reply, frozen=True, gc=False):
+    """A teacher that was asked, and what came of it."""
 
-    `state` is the first teacher's; where it is not `ok`, a further one may have stepped in.
+    origin: Origin
+    state: TeacherState
+
+
+class TeacherOpinion(Reply, frozen=True, gc=False):
+    """Who gave the reasons, and its own score.
+
+    `state` is the first teacher's; where it is not `ok`, a further one may have stepped in:
+    `origin` says who (null while waiting), `tried` everyone asked. `judge`, `label` and
+    `fingerprint` are null where no teacher answered, `score` also where only its words are known.
     """
 
     state: TeacherState
+    origin: Origin | None = Origin.ALIGNMENT
+    tried: list[Tried] = []
     judge: str | None = None
     score: float | None = None
     label: Label | None = None
@@ -334,6 +376,13 @@ class ExplainReply(Provenance, frozen=True, gc=False):
     teacher: TeacherOpinion
     query_truncated: bool
     truncated: bool
+
+
+class TextDelta(Reply, frozen=True, gc=False):
+    """The next piece of what a teacher writes: the data of an event `delta`."""
+
+    text: str
+    origin: Origin
 
 
 EXAMPLES: dict[str, dict[str, dict[str, Any]]] = {
@@ -374,6 +423,7 @@ EXAMPLES: dict[str, dict[str, dict[str, Any]]] = {
     },
     "/explain": {
         "a cached item": {"query": "red water bottle", "item_id": "B001"},
+        "as it is written": {"query": "red water bottle", "item_id": "B001", "stream": True},
         "an item sent along": {
             "query": "red water bottle",
             "item": {"id": "new", "title": "Steel water bottle", "color": "red"},

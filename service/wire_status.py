@@ -48,7 +48,7 @@ class BundleInfo(Struct, frozen=True):
 
 
 class LimitsInfo(Struct, frozen=True):
-    """How much one request may ask for."""
+    """How much one request may ask for; 0 from a service without the rerank routes."""
 
     max_body_bytes: int
     max_query_chars: int
@@ -56,6 +56,7 @@ class LimitsInfo(Struct, frozen=True):
     max_inline_items: int
     max_batch_queries: int
     max_batch_candidates: int
+    max_rerank_documents: int = 0
 
 
 class RateLimitInfo(Struct, frozen=True):

@@ -70,7 +70,10 @@ def score(
 
 
 def dump(snapshot: Snapshot, store: Path, folder: Path) -> dict[str, str]:
-    """Embeddings as float32, their counts, ids and texts in base rows' order, and where the bundle lies."""
+    """Embeddings as float32, how many are real, ids and texts; where the bundle lies.
+
+    All in the order of the base's rows, items without a text left out.
+    """
     items, bundle = snapshot.items, snapshot.bundle
     kept = list(_items(snapshot))
     ids = [item.item_id for item in kept]

@@ -33,6 +33,9 @@ def refresh_command(
         None, help="Encode on the Ray cluster at this address; `local` makes one of this machine."
     ),
     rate: float | None = typer.Option(None, min=0.001, help="Most items encoded in a second."),
+    metrics_file: Path | None = typer.Option(
+        None, help="Prometheus text file (.prom) to leave the outcome in, failures included."
+    ),
 ) -> None:
     """Encode what changed in a catalogue and let the service see it.
 
@@ -43,6 +46,7 @@ def refresh_command(
     import os
 
     from relevance.errors import BadInput
+    from service.refresh.metrics_file import told_to
     from service.refresh.plan import Extent, Options
     from service.refresh.refresh import plan_refresh, refresh
 
@@ -55,14 +59,15 @@ def refresh_command(
     if dry_run:
         _say_plan(plan_refresh(bundle=bundle, items=items, store=store, options=options))
         return
-    report = refresh(
-        bundle=bundle,
-        items=items,
-        store=store,
-        workers=workers or len(os.sched_getaffinity(0)),
-        options=options,
-        progress=progress_bar,
-    )
+    with told_to(metrics_file) as outcome:
+        report = outcome.report = refresh(
+            bundle=bundle,
+            items=items,
+            store=store,
+            workers=workers or len(os.sched_getaffinity(0)),
+            options=options,
+            progress=progress_bar,
+        )
     _say_plan(report.plan)
     _say_report(report)
 

@@ -61,6 +61,9 @@ class Metrics:
             "degraded_total", "Answers slower, older or poorer than they should be.", ["reason"]
         )
         self._teacher = counter("teacher_total", "Explanations by the teacher's state.", ["state"])
+        self._asked = counter(
+            "teacher_asked_total", "Teachers asked, by what came of it.", ["teacher", "state"]
+        )
         self._scores = histogram(
             "score", "Scores given; a shape that moves is drift.", buckets=SCORES
         )
@@ -75,6 +78,11 @@ class Metrics:
         self._lost_lines_told = 0
         self._updates_told = Counted[str]()
         self._under_way = 0
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Where further metrics of this worker are registered."""
+        return self._registry
 
     def record(self, route: str, work: Work) -> None:
         """Take what one answered request took; counted at the next `flush`."""
@@ -127,11 +135,13 @@ class Metrics:
         _count(self._candidates, sum((work.statuses for work in works), Counted()))
         _count(self._degraded, Counted(reason for work in works for reason in work.degraded))
         _count(self._teacher, Counted(work.teacher for work in works if work.teacher is not None))
+        for named, times in sum((work.asked for work in works), Counted[str]()).items():
+            self._asked.labels(*named.split()).inc(times)
         hits, misses = (sum(work.cache_hits for work in works), sum(w.cache_misses for w in works))
         _count(self._cache, {"hit": hits, "miss": misses})
         scores = [part for work in works for part in work.scores]
         if scores:
-            _observe_many(self._scores, np.concatenate(scores))
+            observe_many(self._scores, np.concatenate(scores))
 
     def watch_queue(self, name: str, queue: FairQueue) -> None:
         """Show a queue as it stands."""
@@ -220,10 +230,10 @@ def _grouped(pairs: Iterable[tuple[str, float]]) -> dict[str, list[float]]:
 
 def _observe_by(histogram: Histogram, values: Mapping[str, list[float]]) -> None:
     for label, measured in values.items():
-        _observe_many(histogram.labels(label), np.array(measured))
+        observe_many(histogram.labels(label), np.array(measured))
 
 
-def _observe_many(histogram: Histogram, values: np.ndarray) -> None:
+def observe_many(histogram: Histogram, values: np.ndarray) -> None:
     """As `observe` for each value, with one addition a bucket; a test holds it to `observe`."""
     bounds = histogram._upper_bounds  # prometheus-client counts one value at a time
     places = np.searchsorted(bounds, values)  # the first bound that is not below the value

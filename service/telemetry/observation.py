@@ -68,7 +68,8 @@ class Observation:
             log.exception("a fault while answering %s", observed.route)
             if observed.status:
                 raise  # the reply has begun: the connection has to break
-            reply = error_reply(500, "internal", "a fault in the service; its log says more")
+            message = "a fault in the service; its log says more"
+            reply = error_reply(500, "internal", message, path=scope["path"])
             await reply(scope, receive, sending)
         finally:
             telemetry.metrics.ended()

@@ -20,13 +20,14 @@ from service.current_watch import STAYED
 from service.explanations import Explanations
 from service.fakes import WordEncoder, WordJudge, items_in_memory
 from service.item_codec import ItemCodec
+from service.openapi import EXAMPLES
 from service.query_cache import QueryCache
 from service.scorer import NumpyScorer
 from service.serving import Pair, open_pair
 from service.settings import Settings
 from service.snapshot import Snapshot
 from service.telemetry.observed import ROUTES
-from service.wire import EXAMPLES, ErrorReply
+from service.wire import ErrorReply
 from service.wire_status import (
     Alive,
     HealthReply,

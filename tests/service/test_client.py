@@ -1,4 +1,5 @@
 import asyncio
+import inspect
 import json
 from collections.abc import Callable
 
@@ -9,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relevance.errors import BadInput, Unavailable
+from service import client_methods
 from service.app import limits_of
 from service.async_client import AsyncRelevanceClient
 from service.client import RelevanceClient
 from service.client_plans import Options, Rejected
 from service.client_retry import GRACE_S, Attempts, Failure, Patience
 from service.explain_commands import readable
+from service.search_wire import SearchReply
 from service.settings import Settings
 from service.wire import Candidates, InlineItem
 from service.wire_status import LimitsInfo
@@ -350,6 +353,8 @@ def test_the_asynchronous_client_says_the_same(client, typed) -> None:
                 await twin.score_batch([Candidates(query=QUERY, item_ids=IDS[:2])]),
                 await twin.explain(QUERY, "B001"),
                 await twin.explain_inline(QUERY, INLINE),
+                await twin.search(QUERY),
+                (await twin.rerank(QUERY, [*IDS[:5], {"id": IDS[0]}])).results,
                 (await twin.health()).generation,
                 (await twin.info()).limits.max_candidates,
             )
@@ -359,6 +364,8 @@ def test_the_asynchronous_client_says_the_same(client, typed) -> None:
         typed.score_batch([Candidates(query=QUERY, item_ids=IDS[:2])]),
         typed.explain(QUERY, "B001"),
         typed.explain_inline(QUERY, INLINE),
+        typed.search(QUERY),
+        typed.rerank(QUERY, [*IDS[:5], {"id": IDS[0]}]).results,
         typed.health().generation,
         3,
     )
@@ -397,3 +404,78 @@ def test_an_explanation_reads_as_lines(typed) -> None:
     assert any("bottle ~ bottle (cosine" in line for line in lines)
     assert lines[-1] == "teacher  unavailable"
     assert readable(typed.explain("steel", "B005"))[-1] == "score  none: the item has no text"
+
+
+def test_the_client_searches_the_whole_catalogue(typed) -> None:
+    found = typed.search(QUERY, top_k=3)
+
+    scored = typed.score(QUERY, IDS, top_n=3)
+    assert [(row.id, row.score) for row in found.results] == [
+        (row.id, row.score) for row in scored.results
+    ]
+
+
+DOCUMENTS = st.lists(
+    st.one_of(
+        st.sampled_from([item.title for item in CATALOGUE]),
+        st.sampled_from([*IDS, "nobody"]).map(lambda item_id: {"id": item_id}),
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+@FEW
+@given(
+    documents=DOCUMENTS,
+    top_n=st.none() | st.integers(1, 30),
+    limits=st.fixed_dictionaries(
+        {
+            "max_candidates": st.integers(1, 12),
+            "max_rerank_documents": st.integers(1, 4),
+            "max_body_bytes": st.integers(700, 2000),
+        }
+    ),
+)
+def test_documents_split_by_the_limits_are_ranked_as_if_they_were_whole(
+    client, documents, top_n, limits
+) -> None:
+    whole = make_client(forwarded(client)).rerank(QUERY, documents, top_n=top_n)
+
+    split = make_client(forwarded(client, limits=limits)).rerank(QUERY, documents, top_n=top_n)
+
+    assert split.results == whole.results
+    assert split.meta.warnings == whole.meta.warnings
+    assert split.generation == whole.generation
+
+
+def test_reranking_gives_the_scores_of_scoring(typed) -> None:
+    documents = [{"id": "B003"}, {"id": "B001"}, "Steel water bottle red"]
+
+    reply = typed.rerank(QUERY, documents)
+
+    inline = InlineItem(id="x", text="Steel water bottle red")
+    scored = typed.score(QUERY, ["B003", "B001"], items=[inline])
+    assert [(row.index, row.relevance_score) for row in reply.results] == [
+        (row.index, row.score) for row in scored.results
+    ]
+
+
+def test_both_clients_have_the_same_methods_with_the_same_signatures() -> None:
+    def signatures(client: type) -> dict[str, inspect.Signature]:
+        methods = inspect.getmembers(client, inspect.isfunction)
+        return {
+            name: inspect.signature(method)
+            for name, method in methods
+            if not name.startswith("_") and name not in ("close", "aclose", "run")
+        }
+
+    synchronous = signatures(RelevanceClient)
+
+    assert synchronous == signatures(AsyncRelevanceClient)
+    assert synchronous.keys() == {
+        name
+        for name, one in inspect.getmembers(client_methods, inspect.isfunction)
+        if one.__module__ == client_methods.__name__ and name != "shown_as"
+    }
+    assert synchronous["search"].return_annotation is SearchReply

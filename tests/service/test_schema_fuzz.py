@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import (
 from starlette.testclient import TestClient
 
 from service.app import create_app
+from service.rerank.wire import TextsFault
 from service.settings import Settings
 from service.wire import ErrorReply
 
@@ -72,7 +73,13 @@ def send(client: TestClient, case: Case) -> None:
     )
     case.validate_response(response, checks=CHECKS)
     if response.status_code >= 400:
-        assert msgspec.json.decode(response.content, type=ErrorReply).error.code
+        assert code_of(request["url"], response.content)
+
+
+def code_of(url: str, content: bytes) -> str:
+    if url.endswith("/rerank") and "/v" not in url:  # TEI's clients read another shape
+        return msgspec.json.decode(content, type=TextsFault).code
+    return msgspec.json.decode(content, type=ErrorReply).error.code
 
 
 def operations_of(document: dict) -> list[tuple[str, str]]:

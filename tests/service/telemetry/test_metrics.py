@@ -104,7 +104,7 @@ def test_many_values_at_once_are_counted_as_one_by_one(seconds) -> None:
 
     for value in seconds:
         one.observe(value)
-    metrics._observe_many(many, np.array(seconds))
+    metrics.observe_many(many, np.array(seconds))
 
     expected, found = (values(generate_latest(made)) for made in registries)
     assert found.pop("h_sum") == pytest.approx(expected.pop("h_sum"))

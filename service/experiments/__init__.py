@@ -1,0 +1,1 @@
+"""Control and treatment side by side: who answers, what falls back, what is logged of it."""

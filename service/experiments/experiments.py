@@ -1,0 +1,249 @@
+"""Every answered request passes here: who answers it, who scores it again, whether it is logged.
+
+Without experiments and without a log that is one comparison. What runs is one value, read once by
+each request and replaced as a whole by `following.py`.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
+
+from relevance.experiments.pair_log import Role
+from relevance.experiments.plan import CONTROL, NOTHING, Assignment, Plan
+from relevance.text import normalise
+from service.deadline import Deadline
+from service.experiments.counts import Answered, ExperimentCounts
+from service.experiments.pair_log import Logged, PairLog
+from service.experiments.shadow import Shadows
+from service.experiments.variant import Compute, FellBack, LiveVariant, Outcome
+from service.job import Job
+from service.snapshot import Snapshot
+from service.telemetry.observed import current
+from service.wire import ServedVariant
+from service.work import Work
+
+REFUSED_PLAN = "experiments_refused"  # the `degraded` reason: the file changed and cannot be used
+
+Body = TypeVar("Body")
+Reply = TypeVar("Reply")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A plan and the open stores it names."""
+
+    plan: Plan = NOTHING
+    variants: Mapping[str, LiveVariant] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What of a request decides where it belongs."""
+
+    key: str | None = None
+    request_id: str = ""
+
+
+class Headers(Protocol):
+    """A request's headers."""
+
+    def get(self, name: str, /) -> str | None:
+        """The header's value, if it was sent."""
+        ...
+
+
+class Experiments:
+    """One worker's experiments; `running` and `refused` change only on the event loop."""
+
+    def __init__(
+        self,
+        *,
+        running: Running | None = None,
+        counts: ExperimentCounts | None = None,
+        pair_log: PairLog | None = None,
+        shadows: Shadows | None = None,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self.running = running or Running()
+        self.refused: str | None = None
+        self.plans = {"followed": 0, "refused": 0}
+        self.pair_log = pair_log
+        self._shadows = shadows
+        self._counts = counts
+        self._draw = draw
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """Why not everything runs as described."""
+        variants = self.running.variants.values()
+        is_refused = self.refused is not None or any(one.watch.refused for one in variants)
+        return (REFUSED_PLAN,) if is_refused else ()
+
+    def asked(self, headers: Headers) -> Asked:
+        """What the headers of the request under way say."""
+        observed = current.get()
+        request_id = "" if observed is None else observed.request_id
+        return Asked(headers.get(self.running.plan.key_header), request_id)
+
+    def explaining(self, job: Job, body: object, asked: Asked) -> Job:
+        """The job with the snapshot that scores for this key: reasons fit the score they explain.
+
+        Nothing is counted, logged or shadowed.
+        """
+        running = self.running
+        assigned = _assigned(running, body, asked) if running.variants else None
+        if assigned is None:
+            return job
+        served = ServedVariant(assigned.experiment, assigned.variant, assigned.variant)
+        if assigned.variant == CONTROL:
+            return replace(job, variant=served)
+        snapshot = running.variants[assigned.variant].snapshot
+        missing = replace(job.missing, write_back=None, absent=None)
+        return replace(job, snapshot=snapshot, missing=missing, variant=served)
+
+    def answered(self, job: Job, body: Body, compute: Compute[Body, Reply], asked: Asked) -> Reply:
+        """The reply of the variant the request belongs to, else or instead control's.
+
+        Raises `Refused`.
+        """
+        running = self.running
+        if not running.variants and self.pair_log is None:
+            return compute(job, body)
+        assigned = _assigned(running, body, asked)
+        one = _Request(job, body, compute, assigned, asked)
+        started = time.perf_counter()
+        reply, outcome, answering = one.answered(running)
+        seconds = time.perf_counter() - started
+        if assigned is not None and self._counts is not None:
+            names = (assigned.experiment, assigned.variant)
+            self._counts.answered(Answered(*names, outcome.value, seconds, tuple(job.work.scores)))
+        self._afterwards(running, one, answering)
+        return reply
+
+    def tick(self) -> None:
+        """Count what happened since the last time."""
+        if self._counts is None:
+            return
+        log = self.pair_log
+        rows = {} if log is None else {"written": log.written, "lost": log.lost}
+        totals = {} if self._shadows is None else dict(self._shadows.totals)
+        self._counts.flush(shadows=totals, rows=rows, plans=self.plans)
+
+    def close(self) -> None:
+        """End the threads; the log is written and sealed."""
+        if self._shadows is not None:
+            self._shadows.close()
+        if self.pair_log is not None:
+            self.pair_log.close()
+        for variant in self.running.variants.values():
+            variant.close()
+
+    def _afterwards(self, running: Running, one: "_Request", answering: Snapshot) -> None:
+        """Log the answer and have shadows score the request, if it was drawn."""
+        is_logged = self.pair_log is not None and self.pair_log.wants()
+        if is_logged and self.pair_log is not None:
+            self.pair_log.put(one.logged(answering))
+        if self._shadows is None:
+            return
+        for shadow in running.plan.shadows:
+            variant = running.variants[shadow.variant]
+            is_same = variant.snapshot is answering  # it has answered already
+            if not is_same and self._draw() * 100 < shadow.percent:
+                log = self.pair_log if is_logged else None
+                self._shadows.offer(variant.name, one.shadow(variant, log))
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request on its way."""
+
+    job: Job
+    body: Any
+    compute: Compute[Any, Any]
+    assigned: Assignment | None
+    asked: Asked
+
+    def answered(self, running: Running) -> tuple[Any, Outcome, Snapshot]:
+        """The reply, how it came about, and the snapshot it was made from."""
+        control = replace(self.job, **self._served(CONTROL))
+        if self.assigned is None or self.assigned.variant == CONTROL:
+            return self.compute(control, self.body), Outcome.ANSWERED, control.snapshot
+        variant = running.variants[self.assigned.variant]
+        job = replace(
+            self.job,
+            snapshot=variant.snapshot,
+            missing=replace(self.job.missing, write_back=None, absent=None),
+            **self._served(variant.name),
+        )
+        try:
+            reply = variant.answer(job, self.body, self.compute)
+        except FellBack as fell_back:
+            self.job.work.degraded += (fell_back.outcome.value,)
+            return self.compute(control, self.body), fell_back.outcome, control.snapshot
+        return reply, Outcome.ANSWERED, job.snapshot
+
+    def logged(self, answering: Snapshot) -> Logged:
+        """The answer as the log takes it."""
+        is_control = answering is self.job.snapshot
+        assigned = self.assigned
+        variant = CONTROL if assigned is None else assigned.variant
+        return Logged(
+            role=Role.ANSWER,
+            ranked=tuple(self.job.work.ranked),
+            snapshot=answering,
+            request_id=self.asked.request_id,
+            experiment="" if assigned is None else assigned.experiment,
+            variant=variant,
+            answered_by=CONTROL if is_control else variant,
+            key=_key(self.body, self.asked) if assigned is None else assigned.key,
+        )
+
+    def shadow(self, variant: LiveVariant, log: PairLog | None) -> Callable[[], None]:
+        """Scoring the same request with a variant, and logging that where the answer was."""
+        job = replace(
+            self.job,
+            snapshot=variant.snapshot,
+            deadline=Deadline(),
+            work=Work(),
+            missing=replace(self.job.missing, write_back=None, absent=None, budget=None),
+        )
+        logged = replace(
+            self.logged(self.job.snapshot),
+            role=Role.SHADOW,
+            snapshot=variant.snapshot,
+            variant=variant.name,
+            answered_by=variant.name,
+        )
+        body, compute = self.body, self.compute
+
+        def scored() -> None:
+            compute(job, body)
+            if log is not None:
+                log.put(replace(logged, ranked=tuple(job.work.ranked)))
+
+        return scored
+
+    def _served(self, answering: str) -> dict[str, Any]:
+        if self.assigned is None:
+            return {}
+        one = self.assigned
+        return {"variant": ServedVariant(one.experiment, one.variant, answering)}
+
+
+def _assigned(running: Running, body: object, asked: Asked) -> Assignment | None:
+    query = getattr(body, "query", None)
+    assigned = running.plan.assign(
+        _key(body, asked), query=None if query is None else normalise(query)
+    )
+    pinned = getattr(body, "generation", None)
+    if assigned is None or pinned is None or assigned.variant == CONTROL:
+        return assigned
+    # A client that pins a generation got it from somewhere: a fall-back's must be found again.
+    loaded = running.variants[assigned.variant].snapshot.items.generation_id
+    return assigned if pinned == loaded else None
+
+
+def _key(body: object, asked: Asked) -> str | None:
+    return getattr(body, "experiment_key", None) or asked.key
