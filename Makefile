@@ -8,12 +8,12 @@ ELLM := $(BIN)/ellm
 TORCH := 2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 RUN_EXTRAS := service,teacher,trainer,exporter
-ALL_EXTRAS := $(RUN_EXTRAS),tracing,loadtest,dev
+ALL_EXTRAS := $(RUN_EXTRAS),sft,tracing,loadtest,dev
 # A waiting OpenMP thread that spins starves whatever else runs on a small machine.
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-all check format clean
+.PHONY: help demo serve test test-all loadtest bench bench-scaling soak check format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,58 @@ test: check ## style, types, layers, then the fast tests
 
 test-all: check ## every test; Debian's packages in deploy/test-packages.txt must be there
 	$(BIN)/python -m pytest -m "slow or network"
+
+# Benchmarks read the demo's store and data; figures go to build/bench and docs/performance.md.
+SHOP := build/demo/shop
+BENCH := --store build/demo/latest/store --data $(SHOP)/data/shop
+PEERS := build/peers
+CAPACITY := build/bench/capacity.json
+
+loadtest: $(VENV)/.all-installed | build/demo/latest ## load while it refreshes, swaps, loses its teacher; 5 minutes
+	$(ELLM) bench load $(BENCH) --teacher build/demo/latest/teacher $(OPTIONS)
+
+bench: $(VENV)/.all-installed $(PEERS)/.ready | build/demo/latest ## beside what you would pick instead; ONLY=service,infinity
+	$(ELLM) bench service $(BENCH)
+	$(ELLM) bench peers $(BENCH) --folds $(SHOP)/folds.parquet --multi-vector $(PEERS)/multi-vector \
+	    --cross-encoder $(PEERS)/cross-encoder $(if $(ONLY),--only '$(ONLY)') $(OPTIONS)
+	$(ELLM) bench export
+
+bench-scaling: $(VENV)/.all-installed | build/demo/latest ## what grows with what; goes on where it stopped
+	$(ELLM) bench scaling $(BENCH) $(OPTIONS)
+
+soak: $(VENV)/.all-installed $(CAPACITY) ## half an hour under load; SECONDS= for less
+	$(ELLM) bench soak $(BENCH) --seconds $(or $(SECONDS),1800) $(OPTIONS)
+
+$(CAPACITY): | $(VENV)/.all-installed build/demo/latest
+	$(ELLM) bench capacity $(BENCH)
+
+build/demo/latest:
+	$(MAKE) demo
+
+# What the benchmark's peers are made of: the demo's student and a cross-encoder of the same
+# backbone in sentence-transformers' layout, and infinity-emb in an environment of its own. It
+# wants versions of click, transformers and optimum that are older than ours.
+$(PEERS)/.ready: $(PEERS)/multi-vector $(PEERS)/cross-encoder | $(VENV)/.all-installed
+	@test -x $(PEERS)/infinity-venv/bin/infinity_emb || $(MAKE) $(PEERS)/infinity-venv \
+	|| echo 'infinity-emb could not be installed: the table will say so'
+	@touch $@
+
+$(PEERS)/infinity-venv:
+	$(PYTHON) -m venv $@
+	( $@/bin/pip install -q 'torch==$(TORCH)+cpu' || $@/bin/pip install -q 'torch==$(TORCH)' \
+	      --index-url $(TORCH_INDEX) || $@/bin/pip install -q 'torch==$(TORCH)' ) \
+	&& $@/bin/pip install -q 'infinity-emb[torch,server]==0.0.78' 'sentence-transformers<4' \
+	    'transformers<4.49' 'optimum<2' 'click<8.2' 'posthog<4' \
+	|| { rm -rf $@; exit 1; }
+
+$(PEERS)/multi-vector: | build/demo/latest
+	$(ELLM) export sentence-transformers $(SHOP)/fold0/mkd $@
+
+$(PEERS)/cross-encoder: | build/demo/latest
+	$(ELLM) train student --data $(SHOP)/data/shop --folds $(SHOP)/folds.parquet --fold 0 \
+	    --recipe ce --set student=bert --steps 220 --out $(PEERS)/cross-encoder-checkpoint
+	$(ELLM) export sentence-transformers $(PEERS)/cross-encoder-checkpoint $@
+	$(BIN)/python loadtest/peers/onnx_cross_encoder_peer.py export $@
 
 check: $(VENV)/.all-installed ## style, types, layers
 	$(BIN)/ruff check .

@@ -132,10 +132,10 @@ def _widened(deviations: Sequence[Values], effective: Sequence[float]) -> Values
         return np.full(len(deviations[0]), np.nan)  # one query says nothing about others
     corrected = [d * np.sqrt(n / (n - 1)) for d, n in zip(deviations, effective, strict=True)]
     freedom = sum(effective) - len(effective)
-    return np.mean(corrected, axis=0) * _student_quantile(freedom) / _NORMAL_QUANTILE
+    return np.mean(corrected, axis=0) * student_quantile(freedom) / _NORMAL_QUANTILE
 
 
-def _student_quantile(freedom: float) -> float:
+def student_quantile(freedom: float) -> float:
     """Student's 97.5 % quantile, by Cornish and Fisher's expansion (A&S 26.7.5)."""
     z = _NORMAL_QUANTILE
     first = (z**3 + z) / 4

@@ -36,6 +36,7 @@ ORDER = (
     "serve",
     "keys",
     "explain",
+    "audit",
     "bench",
 )
 SHARED = {"bench": "Measure speed and size: a table on the screen, JSON under build/bench."}
@@ -45,7 +46,7 @@ EXTRA_OF_MODULE = {
     "transformers": "trainer",
     "safetensors": "trainer",
     "matplotlib": "trainer",
-    "jinja2": "trainer",
+    "jinja2": "audit",
     "tensorboard": "trainer",
     "torchcrf": "trainer",
     "onnx": "exporter",

@@ -13,8 +13,8 @@ from relevance.domain import Item
 from relevance.errors import BadInput
 from relevance.records import Pair, write_pairs
 from teacher import annotation
-from teacher.annotation import annotate_pairs, read_annotations
-from teacher.catalogue_annotators import POLICIES, CatalogueAnnotator
+from teacher.annotation import Samples, annotate_pairs, read_annotations
+from teacher.catalogue_annotators import POLICIES, CatalogueAnnotator, Policy
 from teacher.commands import app
 from teacher.online.catalogue import CatalogueJudge
 from tests.teacher.make_teacher import catalogue, labelled_pairs, make_item
@@ -33,12 +33,12 @@ class Parrot:
         self.stop_after = stop_after
 
     def annotate(
-        self, asked: Sequence[tuple[str, Item]], *, samples: int
-    ) -> Sequence[Sequence[str]]:
+        self, asked: Sequence[tuple[str, Item]], *, samples: int, journal: Path
+    ) -> Samples:
         if self.asked >= self.stop_after:
             raise KeyboardInterrupt
         self.asked += len(asked)
-        return [[f"{query} {n}" for n in range(samples)] for query, _ in asked]
+        return Samples([[f"{query} {n}" for n in range(samples)] for query, _ in asked])
 
 
 def run(folder: Path, parrot: Parrot, pairs: Sequence[Pair] = PAIRS, samples: int = 2) -> list[int]:
@@ -87,14 +87,16 @@ def test_an_empty_folder_holds_no_annotations(tmp_path: Path) -> None:
 
 
 def test_catalogue_samples_are_readable_vary_and_depend_on_the_pair_alone(
-    judge: CatalogueJudge,
+    judge: CatalogueJudge, tmp_path: Path
 ) -> None:
     annotator = CatalogueAnnotator(judge, POLICIES[0])
     item = make_item("Norvane Backpack, Blue", brand="Norvane")
     asked = [("red norvane backpack", item), ("blue lamp", item)]
 
-    together = annotator.annotate(asked, samples=8)
-    alone = [annotator.annotate([one], samples=8)[0] for one in asked]
+    journal = tmp_path / "journal"
+
+    together = annotator.annotate(asked, samples=8, journal=journal).texts
+    alone = [annotator.annotate([one], samples=8, journal=journal).texts[0] for one in asked]
 
     assert list(together) == alone
     assert len(set(together[0])) > 1
@@ -105,17 +107,19 @@ def test_catalogue_samples_are_readable_vary_and_depend_on_the_pair_alone(
     assert all(set(t.findings) <= set(full.findings) for t in thoughts if t)
 
 
-def test_a_policy_does_not_read_what_it_leaves_out(judge: CatalogueJudge) -> None:
+def test_a_policy_does_not_read_what_it_leaves_out(judge: CatalogueJudge, tmp_path: Path) -> None:
     item = make_item("Norvane Backpack", description="A leather backpack.")
     never = replace(POLICIES[1], drop=0.0)
 
-    (short,) = CatalogueAnnotator(judge, never).annotate([("leather backpack", item)], samples=1)
-    (all_of,) = CatalogueAnnotator(judge, replace(POLICIES[0], drop=0.0)).annotate(
-        [("leather backpack", item)], samples=1
-    )
+    def text(policy: Policy) -> str:
+        asked = [("leather backpack", item)]
+        annotator = CatalogueAnnotator(judge, policy)
+        return annotator.annotate(asked, samples=1, journal=tmp_path / "journal").texts[0][0]
 
-    assert "(not stated) -> missing" in short[0]
-    assert "(not stated)" not in all_of[0]
+    short, all_of = text(never), text(replace(POLICIES[0], drop=0.0))
+
+    assert "(not stated) -> missing" in short
+    assert "(not stated)" not in all_of
 
 
 def test_from_labelled_pairs_to_chains_to_learn_from(judge_folder: Path, tmp_path: Path) -> None:

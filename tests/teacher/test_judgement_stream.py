@@ -10,7 +10,7 @@ import pytest
 from relevance.domain import Judgement
 from relevance.errors import BadInput
 from relevance.records import Pair, read_judgements, write_judgements, write_pairs
-from teacher.judge_pairs import Counts, judge_pairs, summary
+from teacher.judge_pairs import count, judge_pairs, summary, summary_of
 from teacher.judgement_stream import count_pairs, stream_pairs, write_judgement_stream
 from teacher.online.catalogue import CatalogueJudge
 from teacher.signal_files import NO_TABLE
@@ -92,11 +92,11 @@ def test_a_stream_is_written_a_row_group_at_a_time(judge: CatalogueJudge, tmp_pa
         assert file.num_row_groups == 3
 
 
-def test_judgements_are_counted_as_they_pass_by(judge: CatalogueJudge) -> None:
-    counts = Counts()
+def test_counts_of_parts_add_up_to_those_of_the_whole(judge: CatalogueJudge) -> None:
+    """Shards are counted one by one, and their sum reads as the whole job's summary."""
+    told = [(j.target, j.chain_of_thought) for j in judged(judge)]
 
-    passed = list(counts.counted(judged(judge)))
+    added = count(told[:7]) + count(told[7:])
 
-    assert passed == list(judged(judge))
-    assert counts.summary() == summary(passed)
-    assert counts.summary().judgements == 30
+    assert summary_of(added) == summary(judged(judge))
+    assert summary_of(added).judgements == 30
