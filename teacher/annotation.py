@@ -6,8 +6,10 @@ texts come out. Which of them are kept is `selection.py`'s.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +24,7 @@ from relevance.records import Pair
 from relevance.tables import Columns, read_table
 
 FORMAT = "annotations/1"
-PAIRS_IN_A_PART = 256  # what a stopped run loses at most
+PAIRS_IN_A_PART = 256  # what a stopped run of an annotator without a journal loses at most
 _PART = "part-{:06}.parquet"
 _SCHEMA = pa.schema(
     {
@@ -35,6 +37,14 @@ _SCHEMA = pa.schema(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """For each pair its texts, and what they cost as counts (tokens, faults) that add up."""
+
+    texts: Sequence[Sequence[str]]
+    costs: Mapping[str, int] = field(default_factory=dict)
+
+
 class Annotator(Protocol):
     """Writes chains of thought; `name` tells annotators apart in files and statistics."""
 
@@ -44,9 +54,12 @@ class Annotator(Protocol):
         ...
 
     def annotate(
-        self, asked: Sequence[tuple[str, Item]], *, samples: int
-    ) -> Sequence[Sequence[str]]:
-        """For each query and item `samples` texts, drawn independently."""
+        self, asked: Sequence[tuple[str, Item]], *, samples: int, journal: Path
+    ) -> Samples:
+        """For each query and item `samples` texts, drawn independently.
+
+        Whoever is slow notes in `journal` what is done, and goes on from there after a kill.
+        """
         ...
 
 
@@ -97,7 +110,11 @@ def annotate_pairs(
         if path.exists():
             _check_about(path, about)
         else:
-            _write_part(path, _annotated(chunk, items, annotators, samples), about)
+            journals = [path.with_suffix(f".{about}.{n}.journal") for n in range(len(annotators))]
+            written = _annotated(chunk, items, annotators, journals, samples)
+            _write_part(path, _rows(chunk, written), _costs(written), about)
+        for journal in folder.glob(f"{path.stem}.*.journal"):
+            journal.unlink()
         done += len(chunk)
         yield done
 
@@ -114,17 +131,40 @@ def read_annotations(folder: Path) -> Iterator[AnnotatedPair]:
         yield from _grouped(read_table(part, columns).to_pylist())
 
 
+def read_costs(folder: Path) -> dict[str, Counter[str]]:
+    """What every annotator's samples cost, summed over the parts."""
+    sums: dict[str, Counter[str]] = {}
+    for part in sorted(folder.glob("part-*.parquet")):
+        for name, costs in json.loads(_metadata(part).get("costs", "{}")).items():
+            sums.setdefault(name, Counter()).update(costs)
+    return sums
+
+
 def _annotated(
-    pairs: Sequence[Pair], items: dict[str, Item], annotators: Sequence[Annotator], samples: int
-) -> Iterable[dict[str, object]]:
+    pairs: Sequence[Pair],
+    items: dict[str, Item],
+    annotators: Sequence[Annotator],
+    journals: Sequence[Path],
+    samples: int,
+) -> dict[str, Samples]:
+    """What every annotator wrote; all of them at work at the same time."""
     for pair in pairs:
         if pair.item_id not in items:
             raise BadInput(f"annotating: the catalogue has no item `{pair.item_id}`")
     asked = [(pair.query, items[pair.item_id]) for pair in pairs]
-    written = {a.name: a.annotate(asked, samples=samples) for a in annotators}
+    with ThreadPoolExecutor(len(annotators)) as threads:
+        written = [
+            threads.submit(annotator.annotate, asked, samples=samples, journal=journal)
+            for annotator, journal in zip(annotators, journals, strict=True)
+        ]
+        names = (annotator.name for annotator in annotators)
+        return {name: one.result() for name, one in zip(names, written, strict=True)}
+
+
+def _rows(pairs: Sequence[Pair], written: Mapping[str, Samples]) -> Iterator[dict[str, object]]:
     for at, pair in enumerate(pairs):
-        for name, texts in written.items():
-            for sample, text in enumerate(texts[at]):
+        for name, samples in written.items():
+            for sample, text in enumerate(samples.texts[at]):
                 yield {
                     "query": pair.query,
                     "item_id": pair.item_id,
@@ -132,6 +172,10 @@ def _annotated(
                     "sample": sample,
                     "text": text,
                 }
+
+
+def _costs(written: Mapping[str, Samples]) -> str:
+    return json.dumps({name: dict(samples.costs) for name, samples in written.items()})
 
 
 def _grouped(rows: Iterable[dict[str, object]]) -> Iterator[AnnotatedPair]:
@@ -144,8 +188,8 @@ def _grouped(rows: Iterable[dict[str, object]]) -> Iterator[AnnotatedPair]:
         yield AnnotatedPair(query, item_id, tuple(annotations))
 
 
-def _write_part(path: Path, rows: Iterable[dict[str, object]], about: str) -> None:
-    schema = _SCHEMA.with_metadata({"format": FORMAT, "about": about})
+def _write_part(path: Path, rows: Iterable[dict[str, object]], costs: str, about: str) -> None:
+    schema = _SCHEMA.with_metadata({"format": FORMAT, "about": about, "costs": costs})
     with replacing_file(path) as temporary:
         pq.write_table(pa.Table.from_pylist(list(rows), schema), temporary, compression="zstd")
 

@@ -7,13 +7,14 @@ they write is only as good as the catalogue judge.
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from relevance.chain_of_thought import render
 from relevance.domain import Item, conclude
 from relevance.late_interaction import sigmoid
-from teacher.annotation import Annotator
+from teacher.annotation import Annotator, Samples
 from teacher.online.catalogue import CatalogueJudge
 from teacher.online.features import verdict_counts, with_verdicts
 from teacher.online.grounding import Grounded
@@ -54,10 +55,13 @@ class CatalogueAnnotator:
         return f"catalogue:{self._judge.fingerprint}:{self._policy.name}:{self._seed}"
 
     def annotate(
-        self, asked: Sequence[tuple[str, Item]], *, samples: int
-    ) -> Sequence[Sequence[str]]:
-        """Samples of a pair depend on the pair alone, not on those beside it."""
-        return [tuple(self._samples(query, item, samples)) for query, item in asked]
+        self, asked: Sequence[tuple[str, Item]], *, samples: int, journal: Path
+    ) -> Samples:
+        """Samples of a pair depend on the pair alone, not on those beside it.
+
+        They are quickly drawn again, so nothing is journalled.
+        """
+        return Samples([tuple(self._samples(query, item, samples)) for query, item in asked])
 
     def _samples(self, query: str, item: Item, samples: int) -> Iterator[str]:
         emptied: Mapping[str, str] = dict.fromkeys(self._policy.unread, "")

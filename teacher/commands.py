@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from teacher.annotation_commands import annotate, select
+from teacher.audit_commands import audit
 from teacher.gate_commands import gate
+from teacher.judge_commands import judge
 from teacher.lexicon_commands import lexicon
 from teacher.measure_commands import measure
 
@@ -25,10 +27,11 @@ app = typer.Typer(
 app.command()(gate)
 app.command()(lexicon)
 app.command()(annotate)
+app.command()(judge)
 app.command()(select)
 app.command()(measure)
+app.command()(audit)
 
-JUDGE = typer.Option(..., "--judge", help="Folder written by `ellm teach fit`.")
 SIMILARITIES = typer.Option(
     None,
     "--similarities",
@@ -93,38 +96,6 @@ def fit(
                 "  " + measures(judgements, [labels[j.query, j.item_id] for j in judgements])
             )
     typer.echo(f"judge and {JUDGEMENTS} written to {out}")
-
-
-@app.command()
-def judge(
-    judge_folder: Path = JUDGE,
-    items: Path = typer.Option(..., "--items", help="Catalogue: Parquet, CSV or JSONL."),
-    pairs: Path = typer.Option(..., "--pairs", help="Pairs to judge, labelled or not."),
-    out: Path = typer.Option(..., "--out", help="Parquet file for the judgements."),
-    similarities: Path | None = SIMILARITIES,
-    student_scores: Path | None = STUDENTS,
-) -> None:
-    """Judge any pairs: pseudo-labels with reasons, in the memory that catalogue and signals take.
-
-    Pairs that carry a label count as seen, since nothing here tells whether the judge was fitted
-    on them; the held-out judgements of labelled pairs come from `fit`.
-    """
-    from tqdm import tqdm
-
-    from relevance.records import read_catalogue
-    from teacher.judge_pairs import Counts, judge_pairs
-    from teacher.judgement_stream import count_pairs, stream_pairs, write_judgement_stream
-    from teacher.online.catalogue import CatalogueJudge
-    from teacher.signal_files import read_signals
-
-    catalogue_judge = CatalogueJudge.read(judge_folder)
-    catalogue = {item.item_id: item for item in read_catalogue(items)}
-    found = read_signals(similarities, student_scores)
-    asked = tqdm(stream_pairs(pairs), total=count_pairs(pairs) or None, unit="pair", disable=None)
-    counts = Counts()
-    judged = judge_pairs(catalogue_judge, asked, catalogue, found)
-    write_judgement_stream(out, counts.counted(judged))
-    typer.echo(f"{counts.summary()}; written to {out}")
 
 
 def _progress(pairs: Sequence["Pair"]) -> Iterable["Pair"]:

@@ -11,7 +11,7 @@ from itertools import islice
 
 import numpy as np
 
-from relevance.domain import Item, Judgement, Label
+from relevance.domain import ChainOfThought, Item, Judgement, Label
 from relevance.errors import BadInput
 from relevance.late_interaction import sigmoid
 from relevance.metrics import calibration_error, neg_pr_auc, roc_auc, within_query_auc
@@ -75,39 +75,35 @@ class Summary:
         )
 
 
+Told = tuple[str, ChainOfThought | None]  # a judgement's target and its reasons
+
+
 def summary(judgements: Iterable[Judgement]) -> Summary:
     """Count verdicts."""
-    counts = Counts()
-    for _ in counts.counted(judgements):
-        pass
-    return counts.summary()
+    return summary_of(count((j.target, j.chain_of_thought) for j in judgements))
 
 
-class Counts:
-    """Counts judgements as they pass by, so that none has to be kept."""
+def count(judgements: Iterable[Told]) -> Counter[str]:
+    """How judgements turned out, as numbers that can be added up; `summary_of` reads them."""
+    counts: Counter[str] = Counter()
+    for target, thought in judgements:
+        counts.update({"judgements": 1, f"target: {target}": 1})
+        if thought is not None:
+            counts[str(thought.label)] += 1
+            counts["unexplained"] += thought.unexplained
+            counts["overruled"] += thought.overruled
+    return counts
 
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
 
-    def counted(self, judgements: Iterable[Judgement]) -> Iterator[Judgement]:
-        """The same judgements, counted."""
-        for judgement in judgements:
-            self._counts["judgements"] += 1
-            if thought := judgement.chain_of_thought:
-                self._counts[thought.label] += 1
-                self._counts["unexplained"] += thought.unexplained
-                self._counts["overruled"] += thought.overruled
-            yield judgement
-
-    def summary(self) -> Summary:
-        """What has passed by so far."""
-        good, bad = self._counts[Label.GOOD], self._counts[Label.BAD]
-        return Summary(
-            judgements=self._counts["judgements"],
-            good=good / max(good + bad, 1),
-            unexplained=self._counts["unexplained"] / max(bad, 1),
-            overruled=self._counts["overruled"] / max(good, 1),
-        )
+def summary_of(counts: Mapping[str, int]) -> Summary:
+    """What was counted, as shares."""
+    good, bad = counts.get(Label.GOOD, 0), counts.get(Label.BAD, 0)
+    return Summary(
+        judgements=counts.get("judgements", 0),
+        good=good / max(good + bad, 1),
+        unexplained=counts.get("unexplained", 0) / max(bad, 1),
+        overruled=counts.get("overruled", 0) / max(good, 1),
+    )
 
 
 def measures(judgements: Sequence[Judgement], good: Sequence[bool]) -> str:

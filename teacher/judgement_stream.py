@@ -57,7 +57,7 @@ def write_judgement_stream(
         replacing_file(path) as temporary,
         pq.ParquetWriter(temporary, JUDGEMENT_SCHEMA, compression="zstd") as file,
     ):
-        while rows := [_row(judgement) for judgement in islice(coming, rows_at_once)]:
+        while rows := [judgement_row(judgement) for judgement in islice(coming, rows_at_once)]:
             file.write_table(pa.Table.from_pylist(rows, JUDGEMENT_SCHEMA))
             written += len(rows)
     return written
@@ -78,7 +78,8 @@ def _pair(record: dict[str, object], path: Path, row: int) -> Pair:
     return Pair(text, str(item_id), None if good is None else bool(good))
 
 
-def _row(judgement: Judgement) -> dict[str, object]:
+def judgement_row(judgement: Judgement) -> dict[str, object]:
+    """A judgement as a row of `JUDGEMENT_SCHEMA`."""
     thought = judgement.chain_of_thought
     return {
         **{name: getattr(judgement, name) for name in _PLAIN},

@@ -1,0 +1,228 @@
+"""A language model behind one or many endpoints: balancing, retries, streaming.
+
+A request goes to the healthiest, least busy endpoint; what fails by an endpoint's fault goes to the
+next one. What is asked and what an answer means is not known here.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+import httpx
+
+from relevance.errors import BadInput
+from teacher.online.llm.breaker import CircuitBreaker, Clock
+from teacher.online.llm.endpoints import Connection, Endpoint, Reply
+from teacher.online.llm.faults import EndpointFault, FaultKind
+from teacher.online.llm.prompt import Message
+from teacher.online.llm.retries import Retries, counts
+from teacher.online.llm.wire import (
+    Ask,
+    Completion,
+    begun_messages,
+    read_completion,
+    read_delta,
+    read_model,
+    read_scores,
+    read_tokens,
+)
+
+Sleep = Callable[[float], Awaitable[None]]
+_DONE = "[DONE]"
+_LONGEST_LOOK = 1.0  # seconds between looks whether an endpoint is ready again
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a model is waited for, and when an endpoint is left alone.
+
+    `timeout_s` bounds the wait between two pieces of a reply, `connect_s` that for a connection.
+    After `failures` in a row an endpoint rests for `rest_s` seconds, then twice that, and so on.
+    """
+
+    timeout_s: float = 120.0
+    connect_s: float = 5.0
+    retries: Retries = Retries()
+    failures: int = 5
+    rest_s: float = 5.0
+
+
+class LanguageModel:
+    """One model, served by any number of endpoints; a context manager, for one event loop."""
+
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        *,
+        patience: Patience | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Clock = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+        seed: int = 0,
+    ) -> None:
+        if not endpoints:
+            raise BadInput("a language model: expected at least one endpoint, got none")
+        patience = patience or Patience()
+        self._http = httpx.AsyncClient(
+            timeout=httpx.Timeout(patience.timeout_s, connect=patience.connect_s, pool=None),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+            transport=transport,
+            trust_env=False,
+        )
+        self.connections = tuple(
+            Connection(
+                endpoint,
+                self._http,
+                CircuitBreaker(failures=patience.failures, rest_s=patience.rest_s, clock=clock),
+                clock=clock,
+            )
+            for endpoint in endpoints
+        )
+        self.retries = patience.retries
+        self.retried = 0  # attempts that failed and were made again
+        self._clock, self._sleep = clock, sleep
+        self._chance = random.Random(seed)
+
+    async def __aenter__(self) -> "LanguageModel":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._http.aclose()
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.connections[0].endpoint.model
+
+    async def complete(self, ask: Ask, *, prefer: int | None = None) -> Completion:
+        """The answers to one request; `prefer` is the endpoint whose cache holds the beginning.
+
+        Raises `EndpointFault` when patience or attempts are used up.
+        """
+
+        async def once(place: int) -> Completion:
+            at = self.connections[place]
+            url = f"{at.endpoint.url}/chat/completions"
+
+            def read(content: bytes) -> Completion:
+                return read_completion(content, samples=ask.sampling.samples, endpoint=place)
+
+            return await at.post(url, ask.body(at.endpoint.model), read)
+
+        return await self._tried(once, prefer)
+
+    async def stream(self, ask: Ask) -> AsyncGenerator[str, None]:
+        """The pieces of one answer as they come; tried once, on the best endpoint.
+
+        Raises `EndpointFault`, BROKEN where the stream ends before it is done. Closing the
+        iterator cancels the request.
+        """
+        at = self.connections[await self._place(None, deadline=0.0)]
+        url = f"{at.endpoint.url}/chat/completions"
+        lines = at.lines(url, ask.body(at.endpoint.model, stream=True))
+        try:
+            async for line in lines:
+                if not line.startswith("data:"):
+                    continue
+                data = line.removeprefix("data:").strip()
+                if data == _DONE:
+                    return
+                if piece := read_delta(data):
+                    yield piece
+        finally:
+            await lines.aclose()
+        raise EndpointFault(f"{url}: the stream ended before it was done", kind=FaultKind.BROKEN)
+
+    async def tokens(
+        self, messages: Sequence[Message], *, begun: str = "", prefer: int | None = None
+    ) -> tuple[int, ...]:
+        """The token ids the engine makes of messages (vLLM's `POST /tokenize`)."""
+
+        async def once(place: int) -> tuple[int, ...]:
+            at = self.connections[place]
+            body = {"model": at.endpoint.model, **begun_messages(messages, begun)}
+            return await at.post(f"{at.endpoint.root}/tokenize", body, read_tokens)
+
+        return await self._tried(once, prefer)
+
+    async def next_token_share(
+        self, prefixes: Sequence[Sequence[int]], labels: tuple[int, int], *, prefer: int | None
+    ) -> tuple[float, ...]:
+        """P(first label) among the two, after each prefix (vLLM's `POST /generative_scoring`)."""
+
+        async def once(place: int) -> tuple[float, ...]:
+            at = self.connections[place]
+            body = {
+                "model": at.endpoint.model,
+                "query": [],
+                "items": [list(prefix) for prefix in prefixes],
+                "label_token_ids": list(labels),
+            }
+            return await at.post(f"{at.endpoint.root}/generative_scoring", body, read_scores)
+
+        return await self._tried(once, prefer)
+
+    async def served_model(self) -> str:
+        """The name of the first model that the first endpoint lists."""
+        at = self.connections[0]
+
+        async def once(_: int) -> str:
+            return read_model(await at.get(f"{at.endpoint.url}/models"))
+
+        return await self._tried(once, None)
+
+    async def metrics(self) -> tuple[str, ...]:
+        """Every endpoint's Prometheus text; empty where it has none to give."""
+        return tuple([await self._metrics_of(at) for at in self.connections])
+
+    async def _metrics_of(self, at: Connection) -> str:
+        try:
+            return (await at.get(f"{at.endpoint.root}/metrics")).decode("utf-8", errors="replace")
+        except EndpointFault:
+            return ""
+
+    async def _tried(self, once: Callable[[int], Awaitable[Reply]], prefer: int | None) -> Reply:
+        began, counted, failures = self._clock(), 0, 0
+        while True:
+            place = await self._place(prefer, deadline=began + self.retries.patience_s)
+            try:
+                return await once(place)
+            except EndpointFault as fault:
+                failures += 1
+                counted += counts(fault)
+                elapsed = self._clock() - began
+                if not self.retries.may_retry(fault, counted=counted, elapsed_s=elapsed):
+                    raise
+                prefer = None
+                self.retried += 1
+                await self._sleep(self.retries.wait_s(failures, self._chance))
+
+    async def _place(self, prefer: int | None, *, deadline: float) -> int:
+        """The endpoint to ask now; waits until one is ready."""
+        while True:
+            if prefer is not None and self.connections[prefer].ready_in_s() == 0:
+                return prefer
+            ready = [
+                (at.outstanding, place)
+                for place, at in enumerate(self.connections)
+                if at.ready_in_s() == 0
+            ]
+            if ready:
+                return min(ready)[1]
+            wait = min(at.ready_in_s() for at in self.connections)
+            if self._clock() + min(wait, _LONGEST_LOOK) > deadline:
+                resting = ", ".join(at.endpoint.url for at in self.connections)
+                raise EndpointFault(f"{resting}: resting after failures", kind=FaultKind.DOWN)
+            await self._sleep(min(wait, _LONGEST_LOOK))

@@ -1,0 +1,102 @@
+"""Has a model write chains of thought, bound to their form or free.
+
+One request where the answer is free, two where it is bound (see `structure.py`). What is read of
+the text is `reply.py`'s, what it is worth `log_odds.py`'s.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from relevance.chain_of_thought import JUDGEMENT_HEADING
+from teacher.online.llm.client import LanguageModel
+from teacher.online.llm.prompt import Messages
+from teacher.online.llm.structure import (
+    asked_aspects,
+    item_part,
+    item_part_and_judgement,
+    query_part,
+)
+from teacher.online.llm.wire import Ask, Completion, Sampling, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Answers to one request, what they cost, and who wrote them (the endpoint's place).
+
+    `truncated` of them ended at the limit of tokens.
+    """
+
+    texts: tuple[str, ...]
+    usage: Usage
+    endpoint: int
+    truncated: int = 0
+
+
+async def write_chains(
+    model: LanguageModel, messages: Messages, sampling: Sampling, *, structured: bool = True
+) -> Written:
+    """Whole chains of thought with their judgements, as many as `sampling.samples`."""
+    if not structured:
+        return _written(await model.complete(Ask(messages, sampling)))
+    begun, parts = await _begun(model, messages, sampling)
+    return await _finished(model, messages, sampling, begun, parts, judgement=True)
+
+
+async def write_reasons(
+    model: LanguageModel, messages: Messages, sampling: Sampling, *, structured: bool = True
+) -> Written:
+    """Chains of thought up to `Final judgment:`, where log-odds are read."""
+    if not structured:
+        ask = Ask(messages, sampling, stop=(JUDGEMENT_HEADING,))
+        free = _written(await model.complete(ask))
+        return replace(free, texts=tuple(text + JUDGEMENT_HEADING for text in free.texts))
+    begun, parts = await _begun(model, messages, sampling)
+    return await _finished(model, messages, sampling, begun, parts, judgement=False)
+
+
+async def _begun(
+    model: LanguageModel, messages: Messages, sampling: Sampling
+) -> tuple[Written, tuple[bool, ...]]:
+    """The query's lines of every sample, and which of them were cut off."""
+    reply = await model.complete(Ask(messages, sampling, regex=query_part()))
+    return _written(reply), tuple(choice.truncated for choice in reply.choices)
+
+
+async def _finished(
+    model: LanguageModel,
+    messages: Messages,
+    sampling: Sampling,
+    begun: Written,
+    cut: tuple[bool, ...],
+    *,
+    judgement: bool,
+) -> Written:
+    """Every sample continued to its end, all at once; the cut ones stay as they are."""
+
+    async def finish(place: int, text: str) -> Completion | None:
+        if cut[place]:
+            return None
+        asked = asked_aspects(text)
+        regex = item_part_and_judgement(asked) if judgement else item_part(asked)
+        # Samples must differ among themselves and not between two runs.
+        seed = None if sampling.seed is None else sampling.seed + place
+        alone = replace(sampling, samples=1, seed=seed)
+        ask = Ask(messages, alone, begun=text, regex=regex)
+        return await model.complete(ask, prefer=begun.endpoint)
+
+    ends = await asyncio.gather(*(finish(at, text) for at, text in enumerate(begun.texts)))
+    return Written(
+        tuple(t + (e.text if e else "") for t, e in zip(begun.texts, ends, strict=True)),
+        sum((end.usage for end in ends if end), begun.usage),
+        begun.endpoint,
+        sum(end is None or end.choices[0].truncated for end in ends),
+    )
+
+
+def _written(reply: Completion) -> Written:
+    return Written(
+        tuple(choice.text for choice in reply.choices),
+        reply.usage,
+        reply.endpoint,
+        sum(choice.truncated for choice in reply.choices),
+    )
