@@ -1,37 +1,58 @@
 """Requests sent at their own moments, whatever the service does meanwhile.
 
 Times count from when a request was due, so a service that stands still cannot hide it by being
-asked less. Standard library only; one thread and one kept-alive connection a lane. What is sent,
-and what an answer ought to be, is the caller's.
+asked less (what is called coordinated omission). One thread and one kept-alive connection a lane.
+What is sent, and what an answer ought to be, is the caller's.
 """
 
-import http.client
-import select
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import islice
+
+from loadtest.bare_client import JSON, BareConnection
+from relevance.errors import Unavailable
 
 TIMEOUT = 30.0
 NO_ANSWER = 0  # the status of a request that got none
-HEADERS = {"content-type": "application/json"}
+HEADERS = JSON
+HEAD_START = 0.05  # seconds until the first request is due: the lanes are waiting by then
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Something to send; `kind` is what its answer is counted under."""
+
+    path: str
+    body: bytes
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of one request; times are monotonic seconds."""
+    """What became of one request; times are monotonic seconds.
+
+    A request is sent later than it was due where no lane was free, which its time counts.
+    """
 
     number: int
     due: float
     ended: float
     status: int
     body: bytes
+    kind: str = ""
+    sent: float = 0.0
 
     @property
     def seconds(self) -> float:
         """From when it was due until its last byte."""
         return self.ended - self.due
+
+    @property
+    def seconds_since_sent(self) -> float:
+        """What a closed loop would have measured: without the wait for a free lane."""
+        return self.ended - self.sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +69,22 @@ class Lane:
     """One connection, opened again where the service closed it between two requests."""
 
     def __init__(self, target: Target) -> None:
-        self._target = target
-        self._connection = http.client.HTTPConnection(target.host, target.port, timeout=TIMEOUT)
+        self._path = target.path
+        self._connection = BareConnection(
+            target.port, host=target.host, timeout_s=TIMEOUT, headers=target.headers
+        )
 
-    def ask(self, body: bytes) -> tuple[int, bytes]:
+    def ask(self, body: bytes, *, path: str | None = None) -> tuple[int, bytes]:
         """Status and body of the reply; `NO_ANSWER` where the connection broke."""
-        if self._was_closed():
-            self._connection.close()
         try:
-            self._connection.request("POST", self._target.path, body, dict(self._target.headers))
-            reply = self._connection.getresponse()
-            return reply.status, reply.read()
-        except (OSError, http.client.HTTPException) as fault:
+            return self._connection.exchange(path or self._path, body)
+        except (OSError, ValueError, Unavailable) as fault:
             self._connection.close()
             return NO_ANSWER, repr(fault).encode()
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
-
-    def _was_closed(self) -> bool:
-        """An idle connection with something to read has been closed by the other side."""
-        found = self._connection.sock
-        return found is not None and bool(select.select([found], [], [], 0)[0])
 
 
 def drive(
@@ -82,15 +96,38 @@ def drive(
     stopped: Callable[[], bool] = lambda: False,
 ) -> list[Answer]:
     """Send each body at its moment; the answers in the order of the requests."""
-    numbers, start, answers = count(), time.monotonic() + 0.05, list[Answer]()
+    requests = (Request(target.path, body) for body in bodies)
+    return send(target, requests, per_second=per_second, lanes=lanes, stopped=stopped)
+
+
+def send(
+    target: Target,
+    requests: Iterable[Request],
+    *,
+    per_second: float,
+    lanes: int = 8,
+    stopped: Callable[[], bool] = lambda: False,
+    keep_bodies: bool = True,
+) -> list[Answer]:
+    """Send each request at its moment; the answers in the order of the requests.
+
+    Requests are taken one by one, so they may be made while others are under way, and need no end
+    where `stopped` says when. Replies' bodies are empty where they are not kept.
+    """
+    waiting = _Numbered(requests)
+    start, answers = time.monotonic() + HEAD_START, list[Answer]()
 
     def work() -> None:
         lane = Lane(target)
-        while (number := next(numbers)) < len(bodies) and not stopped():
+        while not stopped() and (found := waiting.take()) is not None:
+            number, request = found
             due = start + number / per_second
             time.sleep(max(due - time.monotonic(), 0.0))
-            status, body = lane.ask(bodies[number])
-            answers.append(Answer(number, due, time.monotonic(), status, body))
+            sent = time.monotonic()
+            status, body = lane.ask(request.body, path=request.path)
+            ended = time.monotonic()
+            kept = body if keep_bodies else b""
+            answers.append(Answer(number, due, ended, status, kept, request.kind, sent))
         lane.close()
 
     threads = [threading.Thread(target=work) for _ in range(lanes)]
@@ -99,3 +136,20 @@ def drive(
     for thread in threads:
         thread.join()
     return sorted(answers, key=lambda answer: answer.number)
+
+
+def lasting(requests: Iterator[Request], *, seconds: float, per_second: float) -> list[Request]:
+    """The requests of so many seconds, made beforehand so that making them costs no time later."""
+    return list(islice(requests, round(seconds * per_second)))
+
+
+class _Numbered:
+    """Requests and their numbers, for several threads to take."""
+
+    def __init__(self, requests: Iterable[Request]) -> None:
+        self._requests = enumerate(requests)
+        self._lock = threading.Lock()
+
+    def take(self) -> tuple[int, Request] | None:
+        with self._lock:
+            return next(self._requests, None)

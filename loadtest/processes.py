@@ -1,11 +1,16 @@
-"""Servers under test: started on a free port, awaited, their CPU time read, stopped."""
+"""Servers under test: started on a free port, awaited, their CPU and memory read, stopped.
+
+CPU times and memory are of the process and of all it started: servers' workers are its children.
+Linux only.
+"""
 
 import json
+import os
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,18 +24,46 @@ PATIENCE_S = 90.0
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server: where it listens, and its process."""
+    """One server: where it listens, its process, and how long it took to be ready."""
 
     name: str
     port: int
     process_id: int
+    cold_start_s: float = 0.0
 
     def cpu_seconds(self) -> float:
-        """CPU time of the process so far, threads that ended included, to the nanosecond.
+        """CPU time so far, threads that ended included, to the nanosecond.
 
-        Linux: the clock id is what clock_getcpuclockid(3) makes of a process id.
+        The clock id is what clock_getcpuclockid(3) makes of a process id.
         """
-        return time.clock_gettime((~self.process_id << 3) | 2)
+        total = 0.0
+        for process_id in self.processes():
+            with suppress(OSError):  # it has just ended
+                total += time.clock_gettime((~process_id << 3) | 2)
+        return total
+
+    def private_mb(self) -> float:
+        """Memory only this server has: private pages, written or not, of all its processes.
+
+        A file that several processes map is not in it, nor is one that only one maps and nobody
+        wrote to: its pages can be had again.
+        """
+        return sum(_private_kb(process_id) for process_id in self.processes()) / 1e3
+
+    def open_files(self) -> int:
+        """File descriptors of all its processes."""
+        total = 0
+        for process_id in self.processes():
+            with suppress(OSError):
+                total += len(os.listdir(f"/proc/{process_id}/fd"))
+        return total
+
+    def processes(self) -> list[int]:
+        """The process and its descendants."""
+        found = [self.process_id]
+        for process_id in found:  # grows on the way
+            found += _children(process_id)
+        return found
 
 
 def free_port() -> int:
@@ -49,15 +82,17 @@ def serving(
     port: int,
     log: Path,
     environment: Mapping[str, str],
+    ready: str = "/readyz",
 ) -> Iterator[Server]:
     """A server that says it is ready; stopped when the block ends."""
     with log.open("wb") as output:
+        started = time.monotonic()
         process = subprocess.Popen(
             list(command), env=dict(environment), stdout=output, stderr=subprocess.STDOUT
         )
         try:
-            _await_ready(name, process, port, log)
-            yield Server(name, port, process.pid)
+            _await_ready(process, f"http://127.0.0.1:{port}{ready}", log)
+            yield Server(name, port, process.pid, time.monotonic() - started)
         finally:
             process.terminate()
             try:
@@ -93,13 +128,31 @@ class Answering:
         return json.loads(answer)
 
 
-def _await_ready(name: str, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _children(process_id: int) -> list[int]:
+    found: list[int] = []
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{process_id}/task"):
+            path = Path(f"/proc/{process_id}/task/{thread}/children")
+            found += map(int, path.read_text().split())
+    return found
+
+
+def _private_kb(process_id: int) -> int:
+    """Private_Dirty of smaps_rollup: proc_pid_smaps(5)."""
+    with suppress(OSError):
+        text = Path(f"/proc/{process_id}/smaps_rollup").read_text()
+        fields = (line.split() for line in text.splitlines())
+        return sum(int(field[1]) for field in fields if field[0] == "Private_Dirty:")
+    return 0
+
+
+def _await_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=1.0).is_success:
+            if httpx.get(url, timeout=1.0).is_success:
                 return
         except httpx.HTTPError:
-            time.sleep(0.1)
+            time.sleep(0.05)
     tail = log.read_text(errors="replace")[-2000:]
-    raise Unavailable(f"{name}: not ready within {PATIENCE_S:.0f} s\n{tail}")
+    raise Unavailable(f"{log.stem}: not ready within {PATIENCE_S:.0f} s\n{tail}")

@@ -1,0 +1,140 @@
+"""Line plots as SVG files: the same input gives the same bytes.
+
+Drawn with matplotlib's object-oriented interface and no global state. What is drawn, and what a
+bend means, is the caller's; `Note` writes it where it happens.
+"""
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from relevance.atomic import write_text
+from relevance.errors import BadInput
+
+INK, MUTED, GRID, PAPER = "#1c2733", "#5a6775", "#d9dee4", "#ffffff"
+COLORS = ("#1f5fd0", "#b8590b", "#0e7a5f", "#7a3fa8", "#6d7683")  # told apart without red and green
+MARKERS = ("o", "s", "^", "D", "v")
+DASHES = ("-", "--", "-.", ":", "-")
+STYLE = {
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "performance",  # else ids differ from run to run
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "figure.facecolor": PAPER,
+    "axes.facecolor": PAPER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a plot; points without a finite value are left out."""
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A few words beside a point."""
+
+    x: float
+    y: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A plot; `level` draws a horizontal line with its name, say a bound that must hold."""
+
+    title: str
+    x_label: str
+    y_label: str
+    lines: Sequence[Line]
+    notes: Sequence[Note] = ()
+    level: tuple[float, str] | None = None
+    log_x: bool = True
+    log_y: bool = True
+    markers: bool = True
+
+
+def write_plot(path: Path, plot: Plot) -> None:
+    """Draw a plot as SVG, crash-safe; raises `BadInput` where there is nothing to draw."""
+    write_text(path, svg(plot))
+
+
+def svg(plot: Plot) -> str:
+    """The plot as an SVG document."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    lines = [line for line in map(_finite, plot.lines) if line.x]
+    if not lines:
+        raise BadInput(f"{plot.title}: expected at least one measured point")
+    with rc_context(STYLE):  # type: ignore[arg-type, unused-ignore]
+        figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+        axes = figure.add_subplot()
+        axes.set(title=plot.title, xlabel=plot.x_label, ylabel=plot.y_label)
+        if plot.log_x:
+            axes.set_xscale("log")
+        if plot.log_y:
+            axes.set_yscale("log")
+        for at, line in enumerate(lines):
+            axes.plot(
+                line.x,
+                line.y,
+                label=line.label,
+                color=COLORS[at % 5],
+                marker=MARKERS[at % 5] if plot.markers else "",
+                linestyle=DASHES[at % 5],
+                markersize=4.5,
+                linewidth=1.6,
+            )
+        if plot.level is not None:
+            height, name = plot.level
+            axes.axhline(height, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+            axes.annotate(
+                name, (0.01, height), xycoords=("axes fraction", "data"), xytext=(0, 3),
+                textcoords="offset points", color=MUTED, fontsize=9,
+            )  # fmt: skip
+        for note in plot.notes:
+            axes.annotate(
+                note.text, (note.x, note.y), xytext=(8, -14), textcoords="offset points",
+                color=MUTED, fontsize=9, arrowprops={"arrowstyle": "-", "color": MUTED},
+            )  # fmt: skip
+        axes.xaxis.set_major_formatter(_plain)
+        axes.yaxis.set_major_formatter(_plain)
+        if len(lines) > 1 or lines[0].label:
+            axes.legend(loc="best", fontsize=9)
+        page = io.StringIO()
+        figure.savefig(page, format="svg", metadata={"Date": None})
+    return page.getvalue()
+
+
+def _finite(line: Line) -> Line:
+    pairs = [(x, y) for x, y in zip(line.x, line.y, strict=True) if math.isfinite(y)]
+    return Line(line.label, [x for x, _ in pairs], [y for _, y in pairs])
+
+
+def _plain(value: float, _: object) -> str:
+    """1,000 and 0.05 rather than powers of ten."""
+    return f"{value:,.0f}" if abs(value) >= 1 else f"{value:g}"

@@ -1,0 +1,43 @@
+"""What load has to be answered like, and what of it was not held."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from loadtest.stretch import Stretch
+
+
+@dataclass(frozen=True, slots=True)
+class Slo:
+    """Bounds of one stretch; milliseconds count from when requests were due.
+
+    `refused` and `failed` are shares of all requests: 429 is an answer, anything else is not.
+    """
+
+    p99_ms: float
+    p50_ms: float = float("inf")
+    refused: float = 0.0
+    failed: float = 0.0
+
+    def faults(self, stretch: Stretch) -> tuple[str, ...]:
+        """What the stretch did not hold, one sentence each."""
+        if not stretch.times.count:
+            return (f"{stretch.name}: no request was answered",)
+        return tuple(
+            f"{stretch.name}: {what} {found:.4g}{unit}, expected at most {most:.4g}{unit}"
+            for what, found, most, unit in (
+                ("p50", stretch.times.p50, self.p50_ms, " ms"),
+                ("p99", stretch.times.p99, self.p99_ms, " ms"),
+                ("share of refused requests", stretch.refused / stretch.sent, self.refused, ""),
+                ("share of failed requests", stretch.failed / stretch.sent, self.failed, ""),
+            )
+            if not found <= most
+        )
+
+    def held(self, stretch: Stretch) -> bool:
+        """Whether there was no fault."""
+        return not self.faults(stretch)
+
+
+def all_faults(slo: Slo, stretches: Iterable[Stretch]) -> list[str]:
+    """The faults of all stretches, in their order."""
+    return [fault for stretch in stretches for fault in slo.faults(stretch)]

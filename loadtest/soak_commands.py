@@ -1,0 +1,101 @@
+"""`ellm bench soak`: steady load for a long time, and a gate on what grew."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:  # importing this module must stay cheap: every `ellm --help` does it
+    from loadtest.soak import Sample, Soak
+
+MEASURED = Path("build/bench/capacity.json")
+
+
+def soak_command(
+    store: Path = typer.Option(..., help="Folder `ellm refresh` published into; a copy is used."),
+    data: Path = typer.Option(..., help="Data set whose queries and items are asked for."),
+    seconds: float = typer.Option(1800.0, min=10, help="How long."),
+    share: float = typer.Option(0.6, min=0.05, max=1, help="Share of the measured capacity."),
+    capacity: Path = typer.Option(MEASURED, help="What `ellm bench capacity` wrote."),
+    per_second: float = typer.Option(0.0, min=0, help="Requests a second, in place of a share."),
+    candidates: int = typer.Option(1000, min=1, help="Items in each request."),
+    workers: int = typer.Option(1, min=1, help="Server processes."),
+    p99_ratio: float = typer.Option(1.2, help="Most that p99 may grow, last over first window."),
+    growth_mb: float = typer.Option(60.0, help="Most that memory may grow, MB an hour."),
+    port: int = typer.Option(0, help="Port for the service; 0: a free one."),
+    out: Path = typer.Option(Path("build/bench"), help="Folder of JSON, table and plot."),
+) -> None:
+    """Keep a service under load with refreshes and swaps; memory, files and p99 may not grow."""
+    from loadtest.changes import Store
+    from loadtest.own_service import copied_store, own_service
+    from loadtest.soak import Bounds, run_soak
+    from loadtest.traffic import only_score, read_traffic, requests
+    from relevance.errors import GateRefused
+    from relevance.records import find_data_set, read_catalogue
+
+    rate = per_second or share * _capacity(capacity, candidates)
+    stream = requests(read_traffic(data), only_score(candidates), seed=0)
+    bounds = Bounds(p99_ratio=p99_ratio, growth_mb=growth_mb)
+    with tempfile.TemporaryDirectory(prefix="ellm-soak-") as name:
+        scratch = Path(name)
+        items = read_catalogue(find_data_set(data).items)
+        changed = Store(copied_store(store, scratch / "store"), items, scratch)
+        settings = {"workers": str(workers)}
+        with own_service(changed.root, scratch, port=port, settings=settings) as server:
+            soak, samples = run_soak(server, changed, stream, per_second=rate, seconds=seconds)
+    faults = soak.faults(bounds)
+    _write(out, soak, samples, rate=rate, faults=faults)
+    if faults:
+        raise GateRefused("the soak did not hold its bounds\n" + "\n".join(faults))
+
+
+def _capacity(path: Path, candidates: int) -> float:
+    from loadtest.tables import read_measured
+    from relevance.errors import BadInput
+
+    told = read_measured(path)
+    best, asked = told.get("best"), told.get("asked", {}).get("candidates")
+    if not best or asked != str(candidates):
+        raise BadInput(
+            f"{path}: expected a capacity at {candidates} candidates, got one at {asked}: {best}\n"
+            "hint: run `ellm bench capacity`, or give --per-second"
+        )
+    return float(best["per_second"])
+
+
+def _write(out: Path, soak: "Soak", samples: "list[Sample]", **told: object) -> None:
+    from dataclasses import asdict
+
+    from loadtest.figures import Line, Plot, write_plot
+    from loadtest.machine import this_machine
+    from loadtest.tables import table, write_measured
+
+    figures = asdict(soak) | {"p99_ratio": soak.p99_ratio}
+    page = table(("what", "value"), [(name, f"{value:,.2f}") for name, value in figures.items()])
+    write_measured(
+        out,
+        "soak",
+        machine=this_machine(),
+        command=" ".join(["ellm", *sys.argv[1:]]),
+        page=page,
+        **figures,
+        **told,
+        samples=[asdict(one) for one in samples],
+    )
+    minutes = [one.at / 60 for one in samples]
+    plot = Plot(
+        title="Memory and open files over the soak",
+        x_label="minutes",
+        y_label="MB; descriptors",
+        lines=[
+            Line("private memory, MB", minutes, [one.private_mb for one in samples]),
+            Line("open files", minutes, [float(one.open_files) for one in samples]),
+        ],
+        log_x=False,
+        log_y=False,
+        markers=False,
+    )
+    write_plot(out / "soak.svg", plot)
+    typer.echo(page)
