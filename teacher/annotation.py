@@ -104,6 +104,8 @@ def annotate_pairs(
     """
     about = _about(pairs, annotators, samples)
     folder.mkdir(parents=True, exist_ok=True)
+    for torn in folder.glob(".part-*"):  # by a run that was killed
+        torn.unlink()
     done = 0
     for number, start in enumerate(range(0, len(pairs), PAIRS_IN_A_PART)):
         chunk, path = pairs[start : start + PAIRS_IN_A_PART], folder / _PART.format(number)

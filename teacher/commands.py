@@ -15,6 +15,7 @@ from teacher.gate_commands import gate
 from teacher.judge_commands import judge
 from teacher.lexicon_commands import lexicon
 from teacher.measure_commands import measure
+from teacher.sample_commands import sample
 
 if TYPE_CHECKING:
     from relevance.records import Pair
@@ -29,6 +30,7 @@ app.command()(lexicon)
 app.command()(annotate)
 app.command()(judge)
 app.command()(select)
+app.command()(sample)
 app.command()(measure)
 app.command()(audit)
 

@@ -8,6 +8,7 @@ the journal is opened again. What records mean is their writers' business.
 import fcntl
 import json
 import os
+import time
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,17 +21,16 @@ from relevance.errors import Unavailable
 class Journal:
     """A journal open for appending, locked against a second writer; a context manager.
 
-    `records` are those it held when it was opened.
+    `records` are those it held when it was opened. A writer that is about to die is waited for,
+    `patience_s` seconds.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience_s: float = 5.0) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as fault:
+        if not _locked(self._file, patience_s):
             os.close(self._file)
-            raise Unavailable(f"{path}: another run is writing this journal") from fault
+            raise Unavailable(f"{path}: another run is writing this journal")
         self.records, length = _read(path.read_bytes())
         os.ftruncate(self._file, length)
 
@@ -55,6 +55,19 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _locked(file: int, patience_s: float) -> bool:
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
 
 
 def _read(content: bytes) -> tuple[list[dict[str, Any]], int]:

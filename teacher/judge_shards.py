@@ -57,8 +57,15 @@ class ShardFolder:
         return folder
 
     def locked(self) -> Journal:
-        """The lock that keeps a second run out for as long as it is open."""
-        return Journal(self.path / LOCK)
+        """The lock that keeps a second run out for as long as it is open.
+
+        What a killed run left half-written is removed.
+        """
+        lock = Journal(self.path / LOCK)
+        for pattern in (".shard-*", f".{MANIFEST}.*"):
+            for torn in self.path.glob(pattern):
+                torn.unlink()
+        return lock
 
     def shard(self, number: int) -> Path:
         """The file of a finished shard."""

@@ -21,7 +21,7 @@ def sft(
     readable: bool = typer.Option(
         False, "--readable", help="Leave out findings whose values the prompt does not show."
     ),
-    steps: int = typer.Option(8000, "--steps", min=1, help="Optimiser steps."),
+    steps: int = typer.Option(8000, "--steps", min=0, help="Optimiser steps; 0: none."),
     global_batch: int = typer.Option(256, "--global-batch", min=1, help="Examples of a step."),
     micro_batch: int = typer.Option(4, "--micro-batch", min=1, help="Examples at once, a process."),
     learning_rate: float = typer.Option(1e-5, "--learning-rate", help="The peak rate."),

@@ -5,6 +5,7 @@ Several processes (torchrun, accelerate) train one model together; the first one
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Sequence
@@ -77,13 +78,20 @@ def fine_tune(
     )
     for callback in callbacks:
         trainer.add_callback(callback)
-    done = trainer.train(resume_from_checkpoint=goes_on)
+    loss = _trained(trainer, recipe, goes_on=goes_on)
     answer_tokens = sum(label >= 0 for one in cut for label in one.labels)
     if trainer.is_world_process_zero():
         told = {**about, "judgement_tokens": [judgement.good, judgement.bad]}
         _write(trainer, tokenizer, places, told)
     trainer.accelerator.wait_for_everyone()
-    return Fitted(len(cut), too_long, answer_tokens, float(done.training_loss))
+    return Fitted(len(cut), too_long, answer_tokens, loss)
+
+
+def _trained(trainer: Any, recipe: SftRecipe, *, goes_on: bool) -> float:
+    """The mean loss; no steps leave the model as it is, to compare with."""
+    if not recipe.steps:
+        return math.nan
+    return float(trainer.train(resume_from_checkpoint=goes_on).training_loss)
 
 
 def _fitting(
@@ -123,7 +131,7 @@ def _trainer(
         lr_scheduler_type="linear",
         max_grad_norm=recipe.clip,
         bf16=recipe.bf16,
-        gradient_checkpointing=recipe.checkpointing,
+        activation_checkpointing=recipe.checkpointing,
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
         train_sampling_strategy="group_by_length",

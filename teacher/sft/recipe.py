@@ -31,11 +31,11 @@ class Answers(StrEnum):
 class SftRecipe:
     """Fine-tuning as in the paper's 3.2.2 by default; everything it is silent about says so.
 
-    One optimiser step is `global_batch` examples, whatever the number of processes: each works
-    `micro_batch` of them at a time and accumulates. `judgement_weight` multiplies the judgement
-    token's loss. `lora_rank` 0 trains every weight. `readable` leaves out findings whose values the
-    prompt does not show, so that the model is not taught to invent. Weights are kept as `weights`;
-    with `bf16` matrix products are taken in bfloat16.
+    No `steps` leave the model as it is. One step is `global_batch` examples, whatever the number of
+    processes: each works `micro_batch` of them at a time and accumulates. `judgement_weight`
+    multiplies the judgement token's loss. `lora_rank` 0 trains every weight. `readable` leaves out
+    findings whose values the prompt does not show, so that the model is not taught to invent.
+    Weights are kept as `weights`; with `bf16` matrix products are taken in bfloat16.
     """
 
     answers: Answers = Answers.COT
@@ -61,11 +61,14 @@ class SftRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "global_batch", "micro_batch", "max_tokens"):
+        for name in ("global_batch", "micro_batch", "max_tokens"):
             if getattr(self, name) < 1:
                 raise BadInput(f"{name}: expected at least 1, got {getattr(self, name)}")
-        if self.learning_rate <= 0 or self.judgement_weight <= 0 or self.lora_rank < 0:
-            raise BadInput(f"recipe: expected positive rate, weight and rank, got {self}")
+        if (
+            min(self.learning_rate, self.judgement_weight) <= 0
+            or min(self.lora_rank, self.steps) < 0
+        ):
+            raise BadInput(f"recipe: expected a positive rate and weight, got {self}")
         if self.style.guidance is not Guidance.TUNED:
             raise BadInput("recipe: the prompt of fine-tuning carries no examples (paper, 3.2.2)")
 

@@ -33,6 +33,7 @@ class Behaviour:
 
     `faults` are given to the first requests, one each, then all is well; `always` to every request.
     `delay_s` is slept before an answer. `single_tokens` says whether labels are single tokens.
+    `says` is what it answers instead of a chain of thought.
     """
 
     model: str = "recorded"
@@ -41,6 +42,7 @@ class Behaviour:
     delay_s: float = 0.0
     single_tokens: bool = True
     retry_after: str = "1"
+    says: str = ""
     seen: Counter[str] = field(default_factory=Counter)
     chats: list[dict[str, Any]] = field(default_factory=list)
     at_once: int = 0
@@ -122,12 +124,12 @@ def answer(body: dict[str, Any], sample: int = 0) -> str:
     return text
 
 
-def completion(body: dict[str, Any]) -> dict[str, Any]:
+def completion(body: dict[str, Any], says: str = "") -> dict[str, Any]:
     """The reply to a chat completion."""
     choices = []
     for at in range(body.get("n", 1)):
         ids = body.get("logprob_token_ids")
-        text, finish = (" Good", "length") if ids else cut(answer(body, at), body)
+        text, finish = (" Good", "length") if ids else cut(says or answer(body, at), body)
         choice: dict[str, Any] = {"index": at, "finish_reason": finish}
         choice["message"] = {"role": "assistant", "content": text}
         if ids:
@@ -225,7 +227,7 @@ class Handler(BaseHTTPRequestHandler):
         elif body.get("stream"):
             self.streamed(body)
         else:
-            self.reply(200, json.dumps(completion(body)).encode())
+            self.reply(200, json.dumps(completion(body, behaviour.says)).encode())
 
     def streamed(self, body: dict[str, Any]) -> None:
         """The answer word by word."""

@@ -36,7 +36,7 @@ class CircuitBreaker:
         self._rest_s = rest_s
         self._longest_rest_s = longest_rest_s
         self._clock = clock
-        self._failed = 0
+        self.failed_in_a_row = 0
         self._rests = 0
         self._until = 0.0
         self.state = State.CLOSED
@@ -54,15 +54,15 @@ class CircuitBreaker:
 
     def succeeded(self) -> None:
         """A request came back well."""
-        self.state, self._failed, self._rests = State.CLOSED, 0, 0
+        self.state, self.failed_in_a_row, self._rests = State.CLOSED, 0, 0
 
     def failed(self) -> None:
         """A request failed by the endpoint's fault."""
-        self._failed += 1
-        if self.state is State.TRYING or self._failed >= self._allowed:
+        self.failed_in_a_row += 1
+        if self.state is State.TRYING or self.failed_in_a_row >= self._allowed:
             rest = min(self._rest_s * 2.0**self._rests, self._longest_rest_s)
             self.state, self._until = State.OPEN, self._clock() + rest
-            self._rests, self._failed = min(self._rests + 1, 30), 0
+            self._rests, self.failed_in_a_row = min(self._rests + 1, 30), 0
 
     def left(self) -> None:
         """A request ended without telling anything of the endpoint (it was cancelled)."""

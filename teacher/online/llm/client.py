@@ -32,6 +32,7 @@ from teacher.online.llm.wire import (
 
 Sleep = Callable[[float], Awaitable[None]]
 _DONE = "[DONE]"
+_LOAD_OF_FAILURE = 4  # requests that a failure in a row weighs as much as
 _LONGEST_LOOK = 1.0  # seconds between looks whether an endpoint is ready again
 
 
@@ -194,9 +195,10 @@ class LanguageModel:
             return ""
 
     async def _tried(self, once: Callable[[int], Awaitable[Reply]], prefer: int | None) -> Reply:
-        began, counted, failures = self._clock(), 0, 0
+        began, counted, failures, avoid = self._clock(), 0, 0, None
         while True:
-            place = await self._place(prefer, deadline=began + self.retries.patience_s)
+            deadline = began + self.retries.patience_s
+            place = await self._place(prefer, deadline=deadline, avoid=avoid)
             try:
                 return await once(place)
             except EndpointFault as fault:
@@ -205,22 +207,30 @@ class LanguageModel:
                 elapsed = self._clock() - began
                 if not self.retries.may_retry(fault, counted=counted, elapsed_s=elapsed):
                     raise
-                prefer = None
+                prefer, avoid = None, place
                 self.retried += 1
                 await self._sleep(self.retries.wait_s(failures, self._chance))
 
-    async def _place(self, prefer: int | None, *, deadline: float) -> int:
-        """The endpoint to ask now; waits until one is ready."""
+    async def _place(self, prefer: int | None, *, deadline: float, avoid: int | None = None) -> int:
+        """The endpoint to ask now; waits until one is ready.
+
+        One that fails fast is never busy: its failures count as load, and who has just failed a
+        request is asked for it again only where nobody else is there.
+        """
         while True:
             if prefer is not None and self.connections[prefer].ready_in_s() == 0:
                 return prefer
             ready = [
-                (at.outstanding, place)
+                (
+                    place == avoid,
+                    at.outstanding + _LOAD_OF_FAILURE * at.breaker.failed_in_a_row,
+                    place,
+                )
                 for place, at in enumerate(self.connections)
                 if at.ready_in_s() == 0
             ]
             if ready:
-                return min(ready)[1]
+                return min(ready)[-1]
             wait = min(at.ready_in_s() for at in self.connections)
             if self._clock() + min(wait, _LONGEST_LOOK) > deadline:
                 resting = ", ".join(at.endpoint.url for at in self.connections)

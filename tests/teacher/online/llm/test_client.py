@@ -1,7 +1,6 @@
 """The client against a real server that is fine, slow, down, wrong, busy or dying."""
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any, TypeVar
@@ -165,7 +164,7 @@ def test_a_dead_endpoint_gets_no_more_requests_once_its_circuit_is_open() -> Non
         return [r.endpoint for r in replies], model.connections[0].breaker.state
 
     with recorded_server() as server:
-        served, state = ask([NOWHERE, *at(server)], many, failures=2, rest_s=60.0)
+        served, state = ask([NOWHERE, *at(server)], many, failures=1, rest_s=60.0)
 
     assert set(served) == {1}
     assert state is State.OPEN
@@ -186,6 +185,18 @@ def test_an_endpoint_that_recovers_is_used_again() -> None:
 
     assert state is State.CLOSED
     assert clock.now >= 20
+
+
+def test_who_fails_fast_does_not_swallow_every_retry() -> None:
+    """A request that an endpoint failed goes to another one next."""
+
+    async def many(model: LanguageModel) -> list[int]:
+        replies = await asyncio.gather(*(model.complete(ASK) for _ in range(8)))
+        return [r.endpoint for r in replies]
+
+    with failing(always="500") as broken, recorded_server(Behaviour(delay_s=0.02)) as well:
+        two = Retries(attempts=2, patience_s=5.0, first_wait_s=0.001)
+        assert set(ask(at(broken, well), many, retries=two, failures=100)) == {1}
 
 
 def test_requests_go_to_the_least_busy_endpoint() -> None:
@@ -285,15 +296,3 @@ def test_a_key_travels_in_the_header_and_nowhere_else() -> None:
 
     assert "sesame" not in str(caught.value)
     assert "sesame" not in str(server.behaviour.chats)
-
-
-def test_waiting_takes_no_longer_than_it_must() -> None:
-    """An endpoint that is ready is asked at once."""
-    with recorded_server() as server:
-        ask(at(server), one)
-        began = time.monotonic()
-        clock = Clock()
-        ask(at(server), one, clock=clock)
-
-    assert clock.slept == []
-    assert time.monotonic() > began

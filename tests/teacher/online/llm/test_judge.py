@@ -189,10 +189,18 @@ def test_an_answer_cut_off_by_its_limit_is_told_and_never_read() -> None:
 
 
 def test_an_unreadable_answer_is_told() -> None:
-    """Free answers may be no chain of thought."""
-    found = judged("", structured=False)
+    """A free answer may be no chain of thought; the direct log-odds stand without it."""
+    found = judged(behaviour=Behaviour(says="I cannot say."), structured=False)
 
-    assert found.fault is None  # nothing asked for is a chain of its own
+    assert found.fault == "unreadable"
+    assert list(by_target(found)) == [Target.DIRECT]
+
+
+def test_a_query_that_asks_for_nothing_has_a_chain_of_its_own() -> None:
+    """Both lists hold `- (none)`, which is read and no fault."""
+    found = judged("")
+
+    assert found.fault is None
     assert found.judgements[0].chain_of_thought is not None
     assert found.judgements[0].chain_of_thought.findings == ()
 
