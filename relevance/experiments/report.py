@@ -173,7 +173,7 @@ def _same_twice(result: Mapping[str, Any] | None) -> View | None:
         "bars": [round(100 * int(count) / tallest, 2) for count in counts],
         "even": round(100 * len(known) / BARS / tallest, 2),
         "splits": f"{result['splits']:,}",
-        "keys": f"{result['keys']:,}",
+        "shoppers": f"{result['keys']:,}",
         "rate": percent(rate),
         "naive": percent(result["naive_false_positives"]),
         "chance": between(result["low"], result["high"], percent),
