@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import aclosing
 from functools import wraps
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -10,11 +11,13 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import httpx
 
 from service import client_methods
+from service.client_events import ExplainEvent, async_events_of, stream_call
 from service.client_http import PATIENT, Asker
 from service.client_methods import Asking, shown_as
 from service.client_plans import INFO, LIMITS, Call, Rejected
 from service.client_retry import Attempts, Failure, Patience
 from service.deadline import Clock
+from service.wire import InlineItem
 from service.wire_status import InfoReply, LimitsInfo
 
 P = ParamSpec("P")
@@ -93,6 +96,24 @@ class AsyncRelevanceClient:
         except StopIteration as done:
             return done.value
 
+    async def explain_stream(
+        self,
+        query: str,
+        item_id: str | None = None,
+        *,
+        item: InlineItem | None = None,
+        deadline_s: float | None = None,
+    ) -> AsyncGenerator[ExplainEvent, None]:
+        """Explain as it is written: the alignment (`teacher.state` is `waiting`), text, the reply.
+
+        Only the beginning is tried again. Closing the iterator ends the teacher's work, too.
+        """
+        attempts = Attempts(self._patience, deadline_s, self._clock)
+        opened = await self._ask(stream_call(query, item_id, item), attempts, streamed=True)
+        async with aclosing(opened), aclosing(async_events_of(opened)) as events:
+            async for event in events:
+                yield event
+
     async def _known_or_asked(self, call: Call, attempts: Attempts) -> Any:
         if call is not LIMITS:
             return await self._ask(call, attempts)
@@ -101,20 +122,23 @@ class AsyncRelevanceClient:
             self._limits = found.limits
         return self._limits
 
-    async def _ask(self, call: Call, attempts: Attempts) -> Any:
+    async def _ask(self, call: Call, attempts: Attempts, *, streamed: bool = False) -> Any:
         while True:
             try:
-                reply = await self._attempt(call, attempts)
+                reply = await self._attempt(call, attempts, streamed=streamed)
             except Failure as failure:
                 await self._sleep(attempts.wait_after(failure))
             else:
                 attempts.succeeded()
                 return reply
 
-    async def _attempt(self, call: Call, attempts: Attempts) -> Any:
+    async def _attempt(self, call: Call, attempts: Attempts, *, streamed: bool) -> Any:
         request = self._asker.request(self._http, call, attempts)
         try:
-            response = await self._http.send(request)
+            response = await self._http.send(request, stream=streamed)
+            if streamed and response.is_success:
+                return response
+            await response.aread()
         except httpx.HTTPError as fault:
             raise self._asker.no_answer(call, fault) from fault
         return self._asker.reply(call, response)

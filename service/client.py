@@ -7,7 +7,8 @@ ask stand in `client_methods.py`, how long to wait between attempts in `client_r
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import wraps
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -15,11 +16,13 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import httpx
 
 from service import client_methods
+from service.client_events import ExplainEvent, events_of, stream_call
 from service.client_http import PATIENT, Asker
 from service.client_methods import Asking, shown_as
 from service.client_plans import INFO, LIMITS, Call, Rejected
 from service.client_retry import Attempts, Failure, Patience
 from service.deadline import Clock
+from service.wire import InlineItem
 from service.wire_status import InfoReply, LimitsInfo
 
 P = ParamSpec("P")
@@ -102,6 +105,22 @@ class RelevanceClient:
         except StopIteration as done:
             return done.value
 
+    def explain_stream(
+        self,
+        query: str,
+        item_id: str | None = None,
+        *,
+        item: InlineItem | None = None,
+        deadline_s: float | None = None,
+    ) -> Iterator[ExplainEvent]:
+        """Explain as it is written: the alignment (`teacher.state` is `waiting`), text, the reply.
+
+        Only the beginning is tried again. Closing the iterator ends the teacher's work, too.
+        """
+        attempts = Attempts(self._patience, deadline_s, self._clock)
+        with closing(self._ask(stream_call(query, item_id, item), attempts, streamed=True)) as it:
+            yield from events_of(it)
+
     def _known_or_asked(self, call: Call, attempts: Attempts) -> Any:
         if call is not LIMITS:
             return self._ask(call, attempts)
@@ -110,20 +129,23 @@ class RelevanceClient:
             self._limits = found.limits
         return self._limits
 
-    def _ask(self, call: Call, attempts: Attempts) -> Any:
+    def _ask(self, call: Call, attempts: Attempts, *, streamed: bool = False) -> Any:
         while True:
             try:
-                reply = self._attempt(call, attempts)
+                reply = self._attempt(call, attempts, streamed=streamed)
             except Failure as failure:
                 self._sleep(attempts.wait_after(failure))
             else:
                 attempts.succeeded()
                 return reply
 
-    def _attempt(self, call: Call, attempts: Attempts) -> Any:
+    def _attempt(self, call: Call, attempts: Attempts, *, streamed: bool) -> Any:
         request = self._asker.request(self._http, call, attempts)
         try:
-            response = self._http.send(request)
+            response = self._http.send(request, stream=streamed)
+            if streamed and response.is_success:
+                return response
+            response.read()
         except httpx.HTTPError as fault:
             raise self._asker.no_answer(call, fault) from fault
         return self._asker.reply(call, response)

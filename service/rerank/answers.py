@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 from jaxtyping import Float64
 from msgspec import UNSET
@@ -29,6 +30,7 @@ from service.rerank.wire import (
     RerankRequest,
     TextsRequest,
     Usage,
+    is_sent_as_text,
 )
 from service.work import Stage
 
@@ -137,7 +139,7 @@ def _check_pairs(job: Job, pairs: _Pairs) -> None:
     if count > most:
         message = f"{pairs.field}: expected at most {most} documents, got {count}"
         raise Refused(422, "too_many_candidates", message, param=pairs.field)
-    texts = sum(isinstance(one, str) or "id" not in one for one in pairs.documents)
+    texts = sum(map(is_sent_as_text, pairs.documents))
     most = job.limits.max_rerank_documents
     if texts > most:
         message = f"{pairs.field}: expected at most {most} sent as text, got {texts}"
@@ -166,9 +168,7 @@ def _rerank_reply(
 ) -> RerankReply:
     order = ranked.order[: request.top_n or None].tolist()
     values = ranked.logits if request.use_activation is False else ranked.scores
-    sent = [
-        _as_object(request.documents[at]) if request.return_documents else UNSET for at in order
-    ]
+    sent = [_as_object(at, request) if request.return_documents else UNSET for at in order]
     warnings = [f"documents.{at}: no score: {ranked.why(at)}" for at in ranked.unscored.tolist()]
     units = -(-len(request.documents) // SEARCH_UNIT)
     return RerankReply(
@@ -202,8 +202,18 @@ def _tokens(truncate_prompt_tokens: int | None) -> int | None:
     return None if truncate_prompt_tokens == -1 else truncate_prompt_tokens
 
 
-def _as_object(document: Any) -> dict[str, Any]:
-    return {"text": document} if isinstance(document, str) else document
+def _as_object(at: int, request: RerankRequest) -> dict[str, Any]:
+    document = request.documents[at]
+    if isinstance(document, str):
+        return {"text": document}
+    try:  # what one encoding brings, the other may not be able to hold
+        msgspec.json.encode(document)
+        msgspec.msgpack.encode(document)
+    except (TypeError, OverflowError) as fault:
+        place = f"documents.{at}"
+        message = f"{place}: cannot be sent back: {fault}"
+        raise Refused(422, "invalid_document", message, param=place) from fault
+    return document
 
 
 def _text(document: Any) -> Any:

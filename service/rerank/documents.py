@@ -6,7 +6,7 @@ is cut where a request asks for fewer tokens than the bundle reads, is decided h
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import numpy as np
@@ -14,6 +14,7 @@ from jaxtyping import Int64
 
 from service.job import Job
 from service.replies import Refused
+from service.rerank.wire import is_sent_as_text
 from service.wire import MAX_TEXT_CHARS, Candidates, InlineItem
 
 FIELDS = frozenset(InlineItem.__struct_fields__) - {"id", "text"}  # of a catalogue's item
@@ -79,16 +80,19 @@ def _candidate(at: int, document: Any, reading: Reading) -> InlineItem | str:
     """An item sent along, or the id of one in the catalogue."""
     if isinstance(document, str):
         return InlineItem(id=str(at), text=document)
+    if not is_sent_as_text(document, reading.rank_fields):
+        item_id = document.get("id")
+        return item_id if isinstance(item_id, str) else _refuse(reading.place(at))
     place = reading.place(at)
     ranked = {name: document[name] for name in reading.rank_fields if name in document}
     if ranked:
         return _item(at, {"text": " ".join(_texts(ranked, place))}, place)
     if "text" in document:
         return _item(at, {"text": document["text"]}, place)
-    if "title" in document:
-        return _item(at, {name: document[name] for name in FIELDS & document.keys()}, place)
-    if isinstance(document.get("id"), str):
-        return str(document["id"])
+    return _item(at, {name: document[name] for name in FIELDS & document.keys()}, place)
+
+
+def _refuse(place: str) -> NoReturn:
     message = f"{place}: expected a text, or an object with `text`, `title` or `id`"
     raise Refused(422, "invalid_document", message, param=place)
 

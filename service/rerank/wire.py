@@ -2,9 +2,10 @@
 
 Field names are theirs, so that their clients work unmodified. What those APIs let a client say and
 this service has no use for (`model`, `priority`, …) is taken and has no effect; what it cannot do
-as asked is an unknown field, and refused. `deadline_ms` and `generation` are ours.
+as asked is an unknown field, and refused. Ours are `deadline_ms`, `generation`, `experiment_key`.
 """
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,13 @@ Document = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)] | dict[str, Any]
 Some = Document | list[Document]  # vLLM's clients send one text bare
 MostTokens = Annotated[int, Meta(ge=1)] | None
 Shown = Annotated[int, Meta(ge=0, le=1_000_000)] | None
+
+
+def is_sent_as_text(document: Any, rank_fields: Collection[str] = ()) -> bool:
+    """Whether a document brings what is to be encoded; else it can only be an item's id."""
+    if isinstance(document, str) or "text" in document or "title" in document:
+        return True
+    return any(name in document for name in rank_fields)
 
 
 class CutSide(StrEnum):
@@ -57,6 +65,7 @@ class RerankRequest(Request, frozen=True):
     use_activation: bool | None = None
     deadline_ms: DeadlineMs = None
     generation: Id | None = None
+    experiment_key: Id | None = None
 
 
 class TextsRequest(Request, frozen=True):
@@ -75,6 +84,7 @@ class TextsRequest(Request, frozen=True):
     model: str | None = None
     deadline_ms: DeadlineMs = None
     generation: Id | None = None
+    experiment_key: Id | None = None
 
 
 class _PairsRequest(Request, frozen=True):
@@ -92,6 +102,7 @@ class _PairsRequest(Request, frozen=True):
     truncation_side: CutSide | None = None
     deadline_ms: DeadlineMs = None
     generation: Id | None = None
+    experiment_key: Id | None = None
 
     @property
     def query(self) -> str:

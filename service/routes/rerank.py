@@ -17,7 +17,7 @@ from service.rerank.wire import (
     TextsFault,
     TextsRequest,
 )
-from service.routes.request import BareRoute, Forms, answer, answer_one_of, service_of
+from service.routes.request import BareRoute, Forms, answer_one_of, in_experiments, service_of
 
 FAULTS = (400, 401, 403, 408, 409, 413, 422, 429, 503)
 # TEI and vLLM share a path: `texts` is the one, `documents` the other.
@@ -32,7 +32,7 @@ router = APIRouter(route_class=BareRoute, tags=["rerank"])
 )
 async def rerank_v1(request: Request) -> Response:
     """Rank documents for a query, as Cohere's first API, Jina's and vLLM's do."""
-    return await answer(request, RerankRequest, rerank_reply("1"), service_of(request).scoring)
+    return await _answer(request, {RerankRequest: rerank_reply("1")})
 
 
 @router.post(
@@ -41,7 +41,7 @@ async def rerank_v1(request: Request) -> Response:
 )
 async def rerank_v2(request: Request) -> Response:
     """Rank documents for a query, as Cohere's second API does."""
-    return await answer(request, RerankRequest, rerank_reply("2"), service_of(request).scoring)
+    return await _answer(request, {RerankRequest: rerank_reply("2")})
 
 
 @router.post(
@@ -57,7 +57,7 @@ async def rerank_v2(request: Request) -> Response:
 )
 async def rerank(request: Request) -> Response:
     """Rank `texts` as TEI does, or `documents` as vLLM does."""
-    return await answer_one_of(request, RERANK_FORMS, service_of(request).scoring)
+    return await _answer(request, RERANK_FORMS)
 
 
 @router.post(
@@ -66,4 +66,9 @@ async def rerank(request: Request) -> Response:
 )
 async def score_pairs(request: Request) -> Response:
     """Score pairs as vLLM does."""
-    return await answer_one_of(request, PAIRS_FORMS, service_of(request).scoring)
+    return await _answer(request, PAIRS_FORMS)
+
+
+async def _answer(request: Request, forms: Forms) -> Response:
+    forms = in_experiments(request, forms)
+    return await answer_one_of(request, forms, service_of(request).scoring)

@@ -1,3 +1,4 @@
+import json
 import re
 
 import msgspec
@@ -8,6 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from service.app import create_app
 from service.deadline import Deadline
 from service.error_handlers import add_error_handlers
 from service.fakes import StandingService, TickingClock
@@ -26,6 +28,7 @@ from service.rerank.wire import (
     TextsRequest,
 )
 from service.routes import explain, rerank, score
+from service.settings import Settings
 from service.wire import ErrorReply
 from tests.service.conftest import CATALOGUE, FEW
 from tests.service.make_app import openapi_of
@@ -461,6 +464,27 @@ def test_a_request_keeps_the_id_its_client_gave_it(client) -> None:
     assert first != second
 
 
+@pytest.mark.parametrize("strange", [10**30, msgspec.msgpack.Ext(5, b"x"), {(1, 2): 3}, {None: 1}])
+@pytest.mark.parametrize("accept", ["application/json", "application/msgpack"])
+def test_what_the_other_encoding_cannot_hold_is_refused_and_no_fault(
+    client, strange, accept
+) -> None:
+    """Objects come back as they were sent, so what is in them reaches the encoder."""
+    body = {"query": QUERY, "documents": [{"text": "lamp", "note": strange}]}
+    packed = {"content-type": "application/msgpack", "accept": accept}
+    sent: dict = {"headers": packed}
+    if strange == 10**30:
+        headers = {"content-type": "application/json", "accept": accept}
+        sent = {"content": json.dumps({**body, "return_documents": True}), "headers": headers}
+    else:
+        sent["content"] = msgspec.msgpack.encode({**body, "return_documents": True})
+
+    reply = client.post("/v2/rerank", **sent)
+
+    assert reply.status_code == 422
+    assert reply.json()["error"]["code"] == "invalid_document"
+
+
 @given(kinds=st.lists(st.booleans(), min_size=1, max_size=20))
 def test_every_document_stands_where_its_candidate_does(snapshot, kinds) -> None:
     asked = [{"id": f"i{at}"} if is_id else f"t{at}" for at, is_id in enumerate(kinds)]
@@ -486,3 +510,23 @@ def test_openapi_says_that_exactly_one_shape_fits() -> None:
         for shape in shapes:
             name = re.sub(r".*/", "", shape["$ref"])
             assert document["components"]["schemas"][name]["additionalProperties"] is False
+
+
+def test_what_is_turned_away_before_any_route_has_a_paths_shape_too(store_folder) -> None:
+    """A body too long, and a second request where one a minute is allowed."""
+    settings = Settings(
+        store=store_folder, log_requests="none", max_body_bytes=500, rate_limit="1/minute"
+    )
+    with TestClient(create_app(settings)) as guarded:
+        long = [
+            guarded.post(path, json={"query": "a", "documents": ["b" * 500]})
+            for path in ("/rerank", "/v2/rerank")
+        ]
+        guarded.post("/rerank", json={"query": "oak", "texts": ["oak desk"]})
+        often = guarded.post("/rerank", json={"query": "oak", "texts": ["oak desk"]})
+
+    assert [reply.status_code for reply in (*long, often)] == [413, 413, 429]
+    assert msgspec.convert(long[0].json(), TextsFault).code == "body_too_large"
+    assert msgspec.convert(long[1].json(), RerankFault).error.code == "body_too_large"
+    assert msgspec.convert(often.json(), TextsFault).error_type == "Overloaded"
+    assert often.headers["retry-after"]
