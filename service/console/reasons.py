@@ -1,7 +1,7 @@
-"""Teachers' reasons for the rows of the query view, and labels with what the teacher thinks.
+"""Teachers' reasons for the rows of the query view, and the labels people give.
 
-The teacher's opinion of a pair that is being labelled leaves the service only after the label is
-kept: what a page does not have, it cannot show too early.
+A page asks for a pair's reasons only when its label is kept: what it does not have, it cannot show
+too early. And a slow teacher holds up no label.
 """
 
 from service.console.labels import LabelBook
@@ -17,9 +17,11 @@ from service.explain import explain_reply
 from service.explanations import Explanations
 from service.job import Job
 from service.query import encode_query
+from service.ranking_wire import rows
 from service.replies import Refused
+from service.score import Ranking, rank
 from service.store.found import stored_items
-from service.wire import ExplainReply, ExplainRequest, TeacherState
+from service.wire import Candidates, ExplainReply, ExplainRequest, TeacherState
 
 
 def reasons_reply(job: Job, request: ReasonsRequest, explanations: Explanations) -> ReasonsReply:
@@ -34,28 +36,28 @@ def reasons_reply(job: Job, request: ReasonsRequest, explanations: Explanations)
     return ReasonsReply(answers)
 
 
-def label_reply(
-    job: Job, request: LabelRequest, *, explanations: Explanations, labels: LabelBook
-) -> LabelReply:
-    """Keep a label, then say what teacher and student would have said; raises `Refused`."""
+def label_reply(job: Job, request: LabelRequest, labels: LabelBook) -> LabelReply:
+    """Keep a label, then say what the student would have said; raises `Refused`."""
     if stored_items(job.snapshot.items, [request.item_id])[0] is None:
         message = f"item_id: the generation knows no item `{request.item_id:.80}`"
         raise Refused(404, "item_not_found", message, param="item_id")
     encode_query(job, request.query)  # refuses what is no query, before it is kept
     count = labels.label(request.query, request.item_id, request.label)
-    teacher, student = None, None
+    student = None
     if request.label is not None:
-        explained = _explained(job, request.query, request.item_id, explanations)
-        teacher = _reasons(explained)
-        student = Place(explained.score, explained.label, explained.status, rank=None)
+        student = _place(rank(job, Candidates(request.query, [request.item_id])))
     return LabelReply(
         query=request.query,
         item_id=request.item_id,
         label=request.label,
         labels=count,
-        teacher=teacher,
         student=student,
     )
+
+
+def _place(ranking: Ranking) -> Place:
+    (row,) = rows(ranking)
+    return Place(row.score, row.label, row.status, rank=None)
 
 
 def _explained(job: Job, query: str, item_id: str, explanations: Explanations) -> ExplainReply:

@@ -154,12 +154,12 @@ async def reasons(request: Request) -> Response:
 @api.post("/labels")
 async def label(request: Request) -> Response:
     """Keep a label, or take one back."""
-    service, labels = service_of(request), labels_of(request)
+    labels = labels_of(request)
 
     def computed(job: Job, body: LabelRequest) -> LabelReply:
-        return label_reply(job, body, explanations=service.explanations, labels=labels)
+        return label_reply(job, body, labels)
 
-    return await answer(request, LabelRequest, computed, service.explaining)
+    return await answer(request, LabelRequest, computed, service_of(request).scoring)
 
 
 @api.post("/labelled")
@@ -218,6 +218,7 @@ def _info(service: OpenService, console: Console, **second: Any) -> ConsoleInfo:
         max_query_chars=limits.max_query_chars,
         max_listed=min(limits.max_candidates, MAX_LISTED),
         teachers=len(service.explanations),
+        asks_freely=not service.lifecycle.settings.llm_endpoint,
         aspects={aspect.name: aspect.chinese for aspect in aspects()},
         labels=None if labels is None else len(labels),
         labels_file=None if labels is None else labels.path.name,

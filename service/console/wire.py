@@ -41,8 +41,9 @@ class ComparedBundle(Reply, frozen=True):
 class ConsoleInfo(Reply, frozen=True):
     """What a page has to know before it asks for anything.
 
-    `aspects` are their Chinese names. `compared_fault` says why a second store that was named
-    cannot be shown. `labels` counts the labelled pairs; null where labels are not kept.
+    `asks_freely` says that teachers answer at no cost, so that rows may be judged without being
+    told to; `aspects` are their Chinese names. `compared_fault` says why a second store that was
+    named cannot be shown. `labels` counts the labelled pairs; null where labels are not kept.
     """
 
     version: str
@@ -55,6 +56,7 @@ class ConsoleInfo(Reply, frozen=True):
     max_query_chars: int
     max_listed: int
     teachers: int
+    asks_freely: bool
     aspects: dict[str, str]
     compared: ComparedBundle | None
     compared_fault: str | None
@@ -204,13 +206,12 @@ class LabelRequest(Request, frozen=True):
 
 
 class LabelReply(Reply, frozen=True):
-    """What was kept, and only now what the teacher and the student would have said."""
+    """What was kept, and only now what the student would have said."""
 
     query: str
     item_id: str
     label: Label | None
     labels: int
-    teacher: Reasons | None
     student: Place | None
 
 

@@ -140,6 +140,7 @@ export const CHINESE = {
   anyMismatch: "任一不匹配",
   disagreeing: "学生与教师不一致",
   shownRows: "{all} 行中的 {shown} 行",
+  askTeacher: "就这些行询问教师",
   askingTeacher: "已询问教师 {done}/{all}",
   noTeacher: "没有教师，维度未知。",
   firstScore: "分数",

@@ -140,6 +140,7 @@ export const ENGLISH = {
   anyMismatch: "any mismatch",
   disagreeing: "student and teacher disagree",
   shownRows: "{shown} of {all} rows",
+  askTeacher: "Ask the teacher about these rows",
   askingTeacher: "Teacher asked for {done} of {all}",
   noTeacher: "There is no teacher: aspects are not known.",
   firstScore: "Score",

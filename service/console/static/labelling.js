@@ -12,7 +12,7 @@ export function labelling({ query, rows, shell, signal }) {
   const panel = el("section", { class: "card labelling", "aria-labelledby": "labelling" });
   const stage = el("div");
   const told = el("div", { class: "told", "aria-live": "polite" });
-  const done = []; // {row, reply}, the last given last; the reply is null for a skipped pair
+  const done = []; // {row, reply, teacher}, the last given last; no reply for a skipped pair
   let labels = shell.info.labels;
   let at = 0;
   let given = {}; // labels of earlier sittings, by item id
@@ -51,14 +51,27 @@ export function labelling({ query, rows, shell, signal }) {
     if (reply === null) return;
     labels = shell.info.labels = reply.labels;
     given[row.item.id] = label;
-    done.push({ row, reply });
+    const one = { row, reply, teacher: null };
+    done.push(one);
     at += 1;
-    fill(told, opinion(row, reply), agreement(done));
+    tell(one);
     show();
+    hearTeacher(one);
+  };
+  const tell = (one) => fill(told, opinion(one), agreement(done));
+  const hearTeacher = async (one) => {
+    if (!shell.info.teachers) return;
+    try {
+      const { reasons } = await ask("reasons", { query, item_ids: [one.row.item.id] }, { signal });
+      one.teacher = reasons[0];
+    } catch {
+      return; // the label is kept; who cannot say, does not count
+    }
+    if (done.at(-1) === one) tell(one);
   };
   const skip = () => {
     if (keeping || at >= order.length) return;
-    done.push({ row: order[at], reply: null });
+    done.push({ row: order[at], reply: null, teacher: null });
     at += 1;
     fill(told);
     show();
@@ -119,7 +132,7 @@ function question(query, row, given) {
   );
 }
 
-function opinion(row, reply) {
+function opinion({ row, reply, teacher }) {
   const line = (judge, value, label) =>
     label &&
     el(
@@ -134,18 +147,18 @@ function opinion(row, reply) {
     "div",
     { class: "opinion" },
     el("p", {}, `${t("saved", { label: t(reply.label) })} `, el("span", { class: "muted", text: row.item.title })),
-    line("teacher", reply.teacher?.score ?? null, reply.teacher?.label),
+    line("teacher", teacher?.score ?? null, teacher?.label),
     line("student", reply.student?.score ?? null, reply.student?.label),
   );
 }
 
 function agreement(done) {
   const share = (of) => {
-    const both = done.filter(({ reply }) => reply && of(reply));
-    const yes = both.filter(({ reply }) => of(reply) === reply.label).length;
+    const both = done.filter((one) => one.reply && of(one));
+    const yes = both.filter((one) => of(one) === one.reply.label).length;
     return both.length ? t("agreementOf", { yes, all: both.length, share: percent(yes / both.length) }) : t("noneYet");
   };
-  const shares = { teacher: share((reply) => reply.teacher?.label), student: share((reply) => reply.student?.label) };
+  const shares = { teacher: share((one) => one.teacher?.label), student: share((one) => one.reply.student?.label) };
   return el("p", { class: "muted", text: t("agreementSoFar", shares) });
 }
 

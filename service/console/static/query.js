@@ -105,10 +105,11 @@ function ranked(ranking, took, shell, signal) {
       el("span", { class: "muted", text: t("rankTiming", { rows: rows.length, time: milliseconds(took) }) }),
     );
     drawTable();
-    askTeacher();
+    if (shell.info.asks_freely || !shell.info.teachers) askTeacher();
+    else fill(progress, el("button", { type: "button", class: "quiet", text: t("askTeacher"), onclick: askTeacher }));
   };
   const label = () => {
-    asking.abort(); // nothing the teacher says may come in while somebody labels
+    asking?.abort(); // nothing the teacher says may come in while somebody labels
     for (const row of rows) row.reasons = null;
     fill(progress);
     fill(tools, el("button", { type: "button", class: "quiet", text: t("stopLabelling"), onclick: table }));
