@@ -9,9 +9,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from relevance.atomic import write_text
 from relevance.errors import BadInput
+
+if TYPE_CHECKING:  # matplotlib takes a second to import
+    from matplotlib.figure import Figure
 
 INK, MUTED, GRID, PAPER = "#1c2733", "#5a6775", "#d9dee4", "#ffffff"
 COLORS = ("#1f5fd0", "#b8590b", "#0e7a5f", "#7a3fa8", "#6d7683")  # told apart without red and green
@@ -85,49 +89,61 @@ def write_plot(path: Path, plot: Plot) -> None:
 def svg(plot: Plot) -> str:
     """The plot as an SVG document."""
     from matplotlib import rc_context
+
+    page = io.StringIO()
+    with rc_context(STYLE):  # type: ignore[arg-type, unused-ignore]
+        drawn(plot).savefig(page, format="svg", metadata={"Date": None})
+    return page.getvalue()
+
+
+def drawn(plot: Plot) -> "Figure":
+    """The plot as a matplotlib figure, in the style that holds where this is called."""
     from matplotlib.figure import Figure
 
     lines = [line for line in map(_finite, plot.lines) if line.x]
     if not lines:
         raise BadInput(f"{plot.title}: expected at least one measured point")
-    with rc_context(STYLE):  # type: ignore[arg-type, unused-ignore]
-        figure = Figure(figsize=(7.2, 4.2), layout="constrained")
-        axes = figure.add_subplot()
-        axes.set(title=plot.title, xlabel=plot.x_label, ylabel=plot.y_label)
-        if plot.log_x:
-            axes.set_xscale("log")
-        if plot.log_y:
-            axes.set_yscale("log")
-        for at, line in enumerate(lines):
-            axes.plot(
-                line.x,
-                line.y,
-                label=line.label,
-                color=COLORS[at % 5],
-                marker=MARKERS[at % 5] if plot.markers else "",
-                linestyle=DASHES[at % 5],
-                markersize=4.5,
-                linewidth=1.6,
-            )
-        if plot.level is not None:
-            height, name = plot.level
-            axes.axhline(height, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-            axes.annotate(
-                name, (0.01, height), xycoords=("axes fraction", "data"), xytext=(0, 3),
-                textcoords="offset points", color=MUTED, fontsize=9,
-            )  # fmt: skip
-        for note in plot.notes:
-            axes.annotate(
-                note.text, (note.x, note.y), xytext=(8, -14), textcoords="offset points",
-                color=MUTED, fontsize=9, arrowprops={"arrowstyle": "-", "color": MUTED},
-            )  # fmt: skip
-        axes.xaxis.set_major_formatter(_plain)
-        axes.yaxis.set_major_formatter(_plain)
-        if len(lines) > 1 or lines[0].label:
-            axes.legend(loc="best", fontsize=9)
-        page = io.StringIO()
-        figure.savefig(page, format="svg", metadata={"Date": None})
-    return page.getvalue()
+    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set(title=plot.title, xlabel=plot.x_label, ylabel=plot.y_label)
+    axes.set_xscale("log" if plot.log_x else "linear")
+    axes.set_yscale("log" if plot.log_y else "linear")
+    for at, line in enumerate(lines):
+        axes.plot(
+            line.x,
+            line.y,
+            label=line.label,
+            color=COLORS[at % 5],
+            marker=MARKERS[at % 5] if plot.markers else "",
+            linestyle=DASHES[at % 5],
+            markersize=4.5,
+            linewidth=1.6,
+        )
+    _annotate(axes, plot)
+    axes.xaxis.set_major_formatter(_plain)
+    axes.yaxis.set_major_formatter(_plain)
+    axes.legend(loc="best", fontsize=9)
+    return figure
+
+
+def _annotate(axes: Any, plot: Plot) -> None:
+    if plot.level is not None:
+        height, name = plot.level
+        axes.axhline(height, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        at = {"xycoords": ("axes fraction", "data"), "xytext": (0, 3)}
+        axes.annotate(
+            name, (0.01, height), textcoords="offset points", color=MUTED, fontsize=9, **at
+        )
+    for note in plot.notes:
+        axes.annotate(
+            note.text,
+            (note.x, note.y),
+            xytext=(10, -22),
+            textcoords="offset points",
+            color=MUTED,
+            fontsize=9,
+            arrowprops={"arrowstyle": "-", "color": MUTED},
+        )
 
 
 def _finite(line: Line) -> Line:

@@ -77,7 +77,7 @@ def measure_peers(
         say(f"{row.name}: load and labelled pairs")
         _load(row, contestant, calls, plan)
         row.private_mb = contestant.server.private_mb()
-        row.roc_auc = labelled_auc(contestant, pairs)
+        row.roc_auc = _auc(contestant, pairs)
     return rows
 
 
@@ -87,20 +87,29 @@ def ratio_to(base: Row, row: Row, candidates: int) -> Interval:
     return Interval.of([float(np.median(one) / np.median(other)) for one, other in pairs])
 
 
-def labelled_auc(contestant: Contestant, pairs: Sequence[Pair]) -> float:
-    """ROC-AUC over labelled pairs, one request a query; NaN without pairs."""
+def labelled_auc(score: Callable[[Call], Sequence[float]], pairs: Sequence[Pair]) -> float:
+    """ROC-AUC over labelled pairs, one call a query; NaN without pairs."""
     if not pairs:
         return float("nan")
     by_query: dict[str, list[Pair]] = {}
     for pair in pairs:
         by_query.setdefault(pair.query, []).append(pair)
-    good, found = [], []
-    with BareConnection(contestant.server.port, timeout_s=600.0) as connection:
-        for query, some in by_query.items():
-            call = Call(query, [pair.item_id for pair in some])
-            found += contestant.scores(connection.post(*contestant.body(call)), len(some))
-            good += [bool(pair.good) for pair in some]
+    good: list[bool] = []
+    found: list[float] = []
+    for query, some in by_query.items():
+        found += score(Call(query, [pair.item_id for pair in some]))
+        good += [bool(pair.good) for pair in some]
     return roc_auc(np.array(good), np.array(found))
+
+
+def _auc(contestant: Contestant, pairs: Sequence[Pair]) -> float:
+    with BareConnection(contestant.server.port, timeout_s=600.0) as connection:
+
+        def score(call: Call) -> list[float]:
+            reply = connection.post(*contestant.body(call))
+            return contestant.scores(reply, len(call.item_ids))
+
+        return labelled_auc(score, pairs)
 
 
 def _visit(row: Row, contestant: Contestant, calls: Calls, candidates: int, plan: PeerPlan) -> None:

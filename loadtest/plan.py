@@ -180,6 +180,12 @@ def _memory(
         max(room, 0.0) / arena,
         "of it",
     )
+    step(
+        "memory that would hold all of it",
+        f"{arena:,.1f} + {workers:,.1f} GB a replica; fewer, larger ones need no Redis",
+        arena + workers,
+        "GB",
+    )
     step("Redis", how_redis, redis, "GB")
     step(
         "rows from Redis at most",

@@ -1,0 +1,29 @@
+from xml.etree import ElementTree
+
+import pytest
+
+from loadtest.figures import Line, Note, Plot, svg
+from relevance.errors import BadInput
+
+PLOT = Plot(
+    "Throughput & latency",
+    "requests/s",
+    "ms",
+    [Line("p50", [1, 10, 100], [1.0, 2.0, 4.0]), Line("p99", [1, 10], [2.0, float("nan")])],
+    notes=[Note(10, 2.0, "bends <here>")],
+    level=(3.0, "SLO"),
+)
+
+
+def test_a_plot_is_an_svg_with_its_words_as_text_and_the_same_bytes_each_time() -> None:
+    page = svg(PLOT)
+
+    assert page == svg(PLOT)
+    assert ElementTree.fromstring(page).tag.endswith("svg")
+    for words in ("Throughput &amp; latency", "requests/s", "bends &lt;here&gt;", "SLO", "p99"):
+        assert words in page
+
+
+def test_a_plot_of_nothing_measured_is_refused() -> None:
+    with pytest.raises(BadInput, match="at least one measured point"):
+        svg(Plot("Empty", "x", "y", [Line("p50", [1.0], [float("nan")])]))
