@@ -19,9 +19,7 @@ from service.fair_queue import FairQueue, Overloaded
 from service.lifecycle import Lifecycle
 from service.replies import CLOSE, Refused, refusal_reply
 
-EXPLAINING = frozenset(
-    {"/explain", "/console/api/explain", "/console/api/reasons", "/console/api/labels"}
-)
+EXPLAINING = frozenset({"/explain", "/console/api/explain", "/console/api/reasons"})
 UNQUEUED = ("/admin",)  # operators get in when everybody else waits
 
 

@@ -8,7 +8,13 @@ import msgspec
 from msgspec import UNSET
 
 from service.client_plans import Call, Plan, from_one_generation
-from service.rerank.wire import RankedDocument, RerankReply, RerankRequest, Usage
+from service.rerank.wire import (
+    RankedDocument,
+    RerankReply,
+    RerankRequest,
+    Usage,
+    is_sent_as_text,
+)
 from service.wire_status import LimitsInfo
 
 PATH = "/v2/rerank"
@@ -49,7 +55,7 @@ def _pieces(
 
 
 def _fits(asked: RerankRequest, documents: list[Any], limits: LimitsInfo) -> bool:
-    texts = sum(isinstance(one, str) or "id" not in one or len(one) > 1 for one in documents)
+    texts = sum(is_sent_as_text(one, asked.rank_fields or ()) for one in documents)
     body = msgspec.structs.replace(asked, documents=documents)
     return (
         len(documents) <= limits.max_candidates

@@ -1,10 +1,13 @@
 """`ellm explain`: ask a running service why a pair scores as it does, and print it readably."""
 
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:  # importing this module must stay cheap: every `ellm --help` does it
+    from service.client_events import ExplainEvent
     from service.wire import ExplainReply
 
 app = typer.Typer(help="Ask a running service why a pair scores as it does.")
@@ -15,14 +18,37 @@ def explain_command(
     query: str = typer.Option(..., help="What the shopper typed."),
     item_id: str = typer.Option(..., help="An item of the catalogue."),
     url: str = typer.Option("http://127.0.0.1:8080", help="Where the service listens."),
+    stream: bool = typer.Option(False, help="Show a language model's text as it is written."),
 ) -> None:
     """Ask a running service why a pair scores as it does."""
     from service.client import RelevanceClient
 
     with RelevanceClient(url) as client:
-        reply = client.explain(query, item_id)
+        if stream:
+            reply = last_of(
+                client.explain_stream(query, item_id), say=partial(typer.echo, nl=False)
+            )
+        else:
+            reply = client.explain(query, item_id)
     for line in readable(reply):
         typer.echo(line)
+
+
+def last_of(events: "Iterable[ExplainEvent]", *, say: Callable[[str], object]) -> "ExplainReply":
+    """The whole reply, after all text before it was said."""
+    from service.wire import ExplainReply
+
+    reply, has_said = None, False
+    for event in events:
+        if isinstance(event, ExplainReply):
+            reply = event
+        else:
+            say(event.text)
+            has_said = True
+    if has_said:
+        say("\n\n")
+    assert reply is not None  # else the client had raised
+    return reply
 
 
 def readable(reply: "ExplainReply") -> list[str]:
@@ -41,8 +67,9 @@ def readable(reply: "ExplainReply") -> list[str]:
 
 def _teacher_lines(reply: "ExplainReply") -> list[str]:
     teacher = reply.teacher
-    if teacher.score is None:
+    if teacher.judge is None:
         return [f"teacher  {teacher.state}"]
     thought = (reply.chain_of_thought or "").splitlines()
-    lines = [f"teacher  {teacher.judge}: {teacher.score:.3f} {teacher.label}", *thought]
+    score = "" if teacher.score is None else f"{teacher.score:.3f} "
+    lines = [f"teacher  {teacher.judge}: {score}{teacher.label}", *thought]
     return lines if teacher.state == "ok" else [f"first teacher  {teacher.state}", *lines]

@@ -32,7 +32,7 @@ from service.wire import (
 )
 
 MEDIA_TYPE = "text/event-stream"
-ALIVE_S = 10.0  # seconds of silence after which a comment keeps proxies from hanging up
+ALIVE_S = 5.0  # seconds of silence after which a comment keeps proxies from hanging up
 ALIVE = b": waiting\n\n"
 WAITING = TeacherOpinion(TeacherState.WAITING, None)
 log = logging.getLogger(__name__)

@@ -29,6 +29,7 @@ def serve(config: str | None, print_config: bool, **flags: str | None) -> None:
     import os
 
     from service.settings import FILE_VARIABLE, read_settings, shown, variable
+    from service.teachers import check_language_model
 
     if config is not None:
         os.environ[FILE_VARIABLE] = config
@@ -39,6 +40,7 @@ def serve(config: str | None, print_config: bool, **flags: str | None) -> None:
         return
     for name, value in given.items():
         os.environ[variable(name)] = value  # server processes read their settings from there
+    check_language_model(settings)
     check_port_is_free(settings.host, settings.port)
     check_store(settings)
     _serve(settings)

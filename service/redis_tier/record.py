@@ -130,7 +130,7 @@ def unpack(shape: RecordShape, value: bytes | None) -> Record | None:
 def unpack_block(shape: RecordShape, values: Sequence[bytes | None]) -> Block:
     """Many values in the order they came."""
     block = Block.empty(shape, len(values))
-    flat = block.rows.reshape(len(values), -1)
+    flat = block.rows.reshape(len(values), shape.rows * shape.dim)  # -1 fails where there are none
     for at, value in enumerate(values):
         if value is None:
             continue

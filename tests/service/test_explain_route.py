@@ -114,6 +114,8 @@ def test_the_teacher_gives_aspects_and_a_chain_of_thought(snapshot) -> None:
 
     assert reply["teacher"] == {
         "state": "ok",
+        "origin": "catalogue",
+        "tried": [{"origin": "catalogue", "state": "ok"}],
         "judge": "teacher:word",
         "score": pytest.approx(0.8808, abs=1e-4),
         "label": "Good",
@@ -128,7 +130,11 @@ def test_the_teacher_gives_aspects_and_a_chain_of_thought(snapshot) -> None:
 def test_a_teacher_that_fails_leaves_the_students_answer(snapshot, client) -> None:
     reply = explain(taught(snapshot, BrokenJudge()), query="steel bottle", item_id="B001")
 
-    assert reply == explain(client, query="steel bottle", item_id="B001")
+    alone = explain(client, query="steel bottle", item_id="B001")
+    assert reply["teacher"].pop("tried") == [{"origin": "catalogue", "state": "unavailable"}]
+    assert alone["teacher"].pop("tried") == []
+    assert reply == alone
+    assert reply["teacher"]["origin"] == "alignment"
 
 
 def test_a_second_teacher_gives_its_reasons_under_its_own_name(snapshot) -> None:

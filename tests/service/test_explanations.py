@@ -68,7 +68,7 @@ def test_each_fault_of_a_teacher_has_its_state(fault, state) -> None:
     reasons = Explanations([ToldJudge(fault)]).ask("steel", ITEM, Deadline())
 
     assert reasons.state == state
-    assert (reasons.judgement is None) == (fault is not None)
+    assert (reasons.opinion is None) == (fault is not None)
 
 
 def test_without_teachers_reasons_are_unavailable() -> None:
@@ -82,8 +82,8 @@ def test_the_next_teacher_steps_in_and_the_state_stays_the_firsts() -> None:
     reasons = explanations.ask("steel", ITEM, Deadline())
 
     assert reasons.state == TeacherState.UNAVAILABLE
-    assert reasons.judgement is not None
-    assert (reasons.judgement.fingerprint, reasons.threshold) == ("second/1", 0.3)
+    assert reasons.opinion is not None
+    assert (reasons.opinion.fingerprint, reasons.threshold) == ("second/1", 0.3)
 
 
 def test_an_answer_is_remembered_and_a_fault_is_not() -> None:
@@ -135,8 +135,8 @@ def test_a_teacher_that_hangs_costs_the_deadline_and_its_place_and_no_more() -> 
 
     assert late.state == "timeout"
     assert busy.state == "budget"
-    assert busy.judgement is not None
-    assert busy.judgement.fingerprint == "second/1"
+    assert busy.opinion is not None
+    assert busy.opinion.fingerprint == "second/1"
 
 
 @given(left=st.floats(0, 100), patience=st.floats(0, 100))

@@ -2,17 +2,20 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from relevance.chain_of_thought import render
 from relevance.records import read_pairs
 from service.api_keys import Scope, make_key, write_keys
+from tests.service.chat_server import PIECE, THOUGHT, Manner, chat_server
 from tests.service.console.browser import Watched, chromium, watched
 from tests.service.console.make_shop_service import HOSTILE, HOSTILE_ID, Shop, make_shop_files
-from tests.service.live_service import LiveService
+from tests.service.live_service import LiveService, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 
@@ -92,9 +95,9 @@ def test_a_pair_is_chosen_by_typing_and_explained(console, service, pair) -> Non
 
     page.get_by_label("Query").fill(query)
     page.get_by_role("combobox", name="Item", exact=True).press_sequentially(item_id[:-1])
-    expect(page.get_by_role("option").first).to_be_visible()
+    expect(page.locator(".proposals li").first).to_be_visible()
     page.get_by_role("combobox", name="Item", exact=True).fill(item_id)
-    expect(page.get_by_role("option")).to_have_count(1)
+    expect(page.locator(".proposals li")).to_have_count(1)
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.locator(".findings")).to_be_visible()
@@ -144,7 +147,7 @@ def test_a_hostile_title_is_only_text(console, shop, tmp_path, how) -> None:
         console.go("#/pair")
         page.get_by_label("Query").fill("water bottle")
         page.get_by_text("Pasted title").click()
-        page.get_by_label("Title").fill(HOSTILE)
+        page.get_by_role("textbox", name="Title").fill(HOSTILE)
         page.get_by_role("button", name="Explain").click()
     elif how == "catalogue":
         console.go(of_pair("<b>water</b> bottle", HOSTILE_ID))
@@ -253,7 +256,7 @@ def test_pairs_are_labelled_by_keyboard_and_the_teacher_is_heard_only_after(
     expect(page.locator(".question .id")).not_to_have_text(second)
     third = page.locator(".question .id").inner_text()
     page.keyboard.press("b")
-    expect(page.locator(".told")).to_contain_text("of 2 (")
+    expect(page.locator(".told")).to_contain_text(re.compile(r"teacher \d of 2 \("))
 
     kept = {(p.item_id, p.good) for p in read_pairs(Path(f"{labels}_pairs.jsonl"), labelled=True)}
     assert kept == {(first, True), (third, False)}
@@ -297,9 +300,15 @@ def test_a_file_that_is_no_audit_is_refused_in_words(console, tmp_path, content)
     expect(console.page.get_by_role("alert")).to_contain_text("wrong.json: expected a report")
 
 
-@pytest.mark.parametrize("size", ["wide", "narrow"])
-@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(  # every two of size, language and theme come together once
+    ("size", "locale", "scheme"),
+    [
+        ("wide", "en-GB", "light"),
+        ("wide", "zh-CN", "dark"),
+        ("narrow", "en-GB", "dark"),
+        ("narrow", "zh-CN", "light"),
+    ],
+)
 def test_every_view_is_accessible_and_nothing_is_cut(
     browser, service, shop, pair, size, locale, scheme
 ) -> None:
@@ -340,6 +349,46 @@ def test_without_a_teacher_the_students_part_is_all_there(browser, shop, pair) -
         console.picture("teacher-down")
         console.go(f"#/query?q={pair[0]}".replace(" ", "+"))
         expect(page.locator("main")).to_contain_text("There is no teacher")
+
+
+def test_what_a_language_model_writes_is_shown_while_it_is_written(browser, shop, pair) -> None:
+    with (
+        chat_server() as model,
+        shop.served(llm_endpoint=model.url, llm_model="qwen", llm_timeout="60") as service,
+        watched(browser, base_of(service)) as console,
+    ):
+        model.manner = Manner.DRIPPING
+        page = console.page
+        page.goto(f"{console.base}/console/{of_pair(*pair)}")
+
+        expect(page.locator(".thought")).to_have_text(render(THOUGHT)[:PIECE])
+        expect(page.locator(".contributions tbody tr").first).to_be_visible()
+        model.let_go.set()
+        expect(page.locator(".findings tbody tr")).to_have_count(len(THOUGHT.findings))
+        assert page.locator(".thought").text_content() == render(THOUGHT)
+        expect(page.locator("main")).to_contain_text("Reasons from: LLM")
+
+        asked = len(model.bodies)
+        console.go(f"#/query?q={pair[0]}&k=10".replace(" ", "+"))
+        assert len(model.bodies) == asked  # a model costs: rows are judged when told to
+        page.get_by_role("button", name="Ask the teacher").click()
+        expect(page.locator(".ranks tbody tr").last).not_to_contain_text("…")
+
+
+def test_a_language_model_that_is_down_leaves_the_catalogue_teacher(browser, shop, pair) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}/v1"
+    with (
+        shop.served(teacher=str(shop.teacher), llm_endpoint=nobody, llm_model="qwen") as service,
+        watched(browser, base_of(service)) as console,
+    ):
+        console.go(of_pair(*pair))
+
+        main = console.page.locator("main")
+        expect(main).to_contain_text("Teacher is not there.")
+        expect(main).to_contain_text("Reasons from: catalogue teacher")
+        assert console.page.locator(".findings tbody tr").count() > 0
+        assert console.page.locator(".judge").count() == 2
+        console.picture("language-model-down")
 
 
 def test_a_key_is_asked_for_where_one_is_needed(browser, shop, tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""Labels: in the trainer's pair format, whole after a crash, the teacher's opinion only after."""
+"""Labels: in the trainer's pair format, whole after a crash, the teacher's opinion apart."""
 
 import json
 from collections.abc import Iterator
@@ -123,24 +123,24 @@ def test_labels_beside_pairs_in_another_format_are_refused_at_start(tmp_path, st
         pass
 
 
-def test_a_label_is_kept_and_answered_with_what_others_think(client, labels) -> None:
+def test_a_label_is_kept_and_answered_with_what_the_student_thinks(client, labels) -> None:
     said = ask(client, "labels", query="steel bottle", item_id="B001", label="Bad")
 
     score = client.post("/score", json={"query": "steel bottle", "item_ids": ["B001"]}).json()
     assert said["labels"] == 1
-    assert said["teacher"]["label"] == "Good"
+    assert "teacher" not in said
     assert said["student"]["score"] == score["results"][0]["score"]
     (pair,) = read_pairs(Path(f"{labels}_pairs.jsonl"), labelled=True)
     assert (pair.query, pair.item_id, pair.good) == ("steel bottle", "B001", False)
     assert ask(client, "labelled", query="steel  bottle") == {"labelled": {"B001": "Bad"}}
 
 
-def test_taking_a_label_back_tells_nothing_of_the_teacher(client) -> None:
+def test_taking_a_label_back_tells_nothing(client) -> None:
     ask(client, "labels", query="steel bottle", item_id="B001", label="Bad")
 
     said = ask(client, "labels", query="steel bottle", item_id="B001", label=None)
 
-    assert (said["labels"], said["teacher"], said["student"]) == (0, None, None)
+    assert (said["labels"], said["student"]) == (0, None)
     assert ask(client, "labelled", query="steel bottle") == {"labelled": {}}
 
 

@@ -64,6 +64,7 @@ def work(**changes) -> Work:
         scores=[np.array([0.05, 0.95])],
         degraded=("numpy_scorer",),
         teacher="timeout",
+        asked=Counter({"llm timeout": 1, "catalogue ok": 1}),
     )
     for name, value in changes.items():
         setattr(made, name, value)
@@ -88,6 +89,8 @@ def test_what_a_request_took_is_counted_at_the_next_flush(tmp_path) -> None:
     assert after["relevance_candidates_total status=missing"] == 1
     assert after["relevance_degraded_total reason=numpy_scorer"] == 1
     assert after["relevance_teacher_total state=timeout"] == 1
+    assert after["relevance_teacher_asked_total state=timeout teacher=llm"] == 1
+    assert after["relevance_teacher_asked_total state=ok teacher=catalogue"] == 1
     assert after["relevance_stage_seconds_bucket le=0.00018 stage=score"] == 1
     assert after["relevance_stage_seconds_bucket le=0.0001 stage=score"] == 0
     assert after["relevance_request_seconds_count route=/score"] == 1
