@@ -32,6 +32,7 @@ def write_small_model(
     answers: Iterable[str],
     *,
     width: int = 192,
+    heads: int = 6,
     layers: int = 4,
     vocabulary: int = 6000,
 ) -> None:
@@ -45,10 +46,11 @@ def write_small_model(
         hidden_size=width,
         intermediate_size=3 * width,
         num_hidden_layers=layers,
-        num_attention_heads=width // 64,
-        num_key_value_heads=width // 64,
-        max_position_embeddings=512,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        max_position_embeddings=2048,
         tie_word_embeddings=True,
+        initializer_range=0.06,  # larger than Qwen2's: narrow layers start to learn sooner
         bos_token_id=None,
         eos_token_id=2,
         pad_token_id=0,
@@ -60,7 +62,11 @@ def pieces_of_form() -> tuple[str, ...]:
     """What every prompt and every answer repeats word by word."""
     empty = Item("", "", "-", "-", "-", attributes=(("-", "-"),))
     told = [m for mode in Mode for m in prompt("", empty, mode=mode, style=STYLE)]
-    lines = {line.removesuffix(" -: -").removesuffix(" -") for message in told for line in message["content"].splitlines()}
+    lines = {
+        line.removesuffix(" -: -").removesuffix(" -").rstrip()
+        for message in told
+        for line in message["content"].splitlines()
+    }
     roles = (f"{role}\n" for role in ("system", "user", "assistant"))
     verdicts = (f" -> {verdict}\n" for verdict in (Verdict.MATCH, Verdict.MISMATCH))
     return (
