@@ -69,7 +69,6 @@ class Work:
             taken = time.perf_counter() - started
             self.seconds[stage] = self.seconds.get(stage, 0.0) + taken
 
-
     def take_over(self, other: "Work") -> None:
         """Add what another thread's work for the same request took."""
         for stage, taken in other.seconds.items():
