@@ -139,7 +139,8 @@ def find_key(keys: Sequence[ApiKey], secret: str) -> ApiKey | None:
 class KeyRing:
     """The keys of a file as it now is; a file that cannot be read leaves the old ones in force.
 
-    `fault` then says what is wrong with it.
+    `fault` then says what is wrong with it. A use that once asked for a key asks until the process
+    ends: a file that is emptied, or seen half written, closes the door and does not open it.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -147,6 +148,7 @@ class KeyRing:
         self._stamp = NO_STAMP if path is None else _stamp(path)
         self.keys = () if path is None else read_keys(path)
         self.fault: str | None = None
+        self._asking = _scopes(self.keys)
 
     def reload(self) -> None:
         """Read the file again if it changed; cheap where it did not."""
@@ -155,18 +157,23 @@ class KeyRing:
         self._stamp = stamp
         try:
             self.keys, self.fault = read_keys(self._path), None
+            self._asking |= _scopes(self.keys)
         except BadInput as fault:
             self.fault = str(fault)
 
     def asks_for(self, scope: Scope) -> bool:
-        """Whether any key is for this use: then one has to be shown."""
-        return any(scope in key.scopes for key in self.keys)
+        """Whether any key is or was for this use: then one has to be shown."""
+        return scope in self._asking
 
     def allowed(self, secret: str, scope: Scope) -> tuple[ApiKey | None, bool]:
         """The key presented, if known, and whether it holds for this use."""
         key = find_key(self.keys, secret)
         today = datetime.now(UTC).date()
         return key, key is not None and key.allows(scope, today=today)
+
+
+def _scopes(keys: Sequence[ApiKey]) -> frozenset[Scope]:
+    return frozenset(scope for key in keys for scope in key.scopes)
 
 
 def _stamp(path: Path) -> Stamp:

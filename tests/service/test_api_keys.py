@@ -68,6 +68,22 @@ def test_a_changed_file_counts_at_once_and_a_broken_one_leaves_the_old_keys(tmp_
     assert ring.keys == (second.kept,)
 
 
+@pytest.mark.parametrize("content", ["", "# no key\n"])
+def test_an_emptied_file_closes_the_door_and_does_not_open_it(tmp_path, content) -> None:
+    """Whether its last key was revoked or another program is just writing it."""
+    file = tmp_path / "keys.toml"
+    key = make_key("shop", [Scope.SCORE])
+    write_keys(file, [key.kept])
+    ring = KeyRing(file)
+
+    file.write_text(content)
+    ring.reload()
+
+    assert ring.allowed(key.secret, Scope.SCORE) == (None, False)
+    assert ring.asks_for(Scope.SCORE)
+    assert not ring.asks_for(Scope.METRICS)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
