@@ -280,6 +280,7 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     """Drill, write drill.json and drill.md, and say how it went."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exit ends what was started
     plan = options()
     plan.out.mkdir(parents=True, exist_ok=True)
     began = now()

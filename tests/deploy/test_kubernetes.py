@@ -125,7 +125,7 @@ def test_what_a_pod_refers_to_is_rendered_or_comes_from_outside(overlay: str) ->
 @pytest.mark.parametrize("overlay", ["cpu", "cuda", "redis-cluster"])
 def test_one_refresh_writes_at_a_time(overlay: str) -> None:
     """The cluster starts no second job; the store's lock is the store's."""
-    job = found(overlay, "CronJob")
+    job = found(overlay, "CronJob", "relevance-refresh")
 
     assert job["spec"]["concurrencyPolicy"] == "Forbid"
 
