@@ -112,6 +112,7 @@ def _counts(joined: Joined) -> Content:
         "judged": len(cases),
         "not_judged": joined.not_judged,
         "seen": joined.seen,
+        "seen_used": joined.seen_used,
         "with_student": sum(case.logit is not None for case in cases),
     }
 

@@ -54,6 +54,11 @@ class Joined:
     seen: int
 
     @property
+    def seen_used(self) -> int:
+        """Pairs whose judge may have seen their label and that are compared all the same."""
+        return sum(case.judgement.held_out_of == SEEN for case in self.cases)
+
+    @property
     def not_judged(self) -> int:
         """Labelled pairs without any judgement of this judge and target."""
         return self.pairs - self.seen - len(self.cases)

@@ -71,6 +71,7 @@ def test_judgements_that_have_seen_the_label_count_only_when_asked_for(shop, tmp
 
     assert (len(without.cases), without.seen) == (1, 1)
     assert (len(with_seen.cases), with_seen.seen) == (2, 0)
+    assert (without.seen_used, with_seen.seen_used) == (0, 1)
 
 
 def test_of_several_judgements_of_a_pair_the_outer_folds_counts(shop, tmp_path) -> None:
