@@ -75,7 +75,9 @@ def judge(
     samples: int = typer.Option(5, "--samples", min=1, help="Chains of thought of `marginal`."),
     folds: Path | None = typer.Option(None, "--folds", help="Folds of `ellm data folds`."),
     fold: int = typer.Option(0, "--fold", min=0, help="The fold the judge was held out of."),
-    shard_pairs: int = typer.Option(1024, "--shard-pairs", min=1, help="Pairs of a shard."),
+    shard_pairs: int = typer.Option(
+        0, "--shard-pairs", min=0, help="Pairs of a shard; 0: 4,096, or 16,384 for --judge."
+    ),
     at_once: int = AT_ONCE,
     max_tokens: int = MAX_TOKENS,
     timeout: float = TIMEOUT,
@@ -135,7 +137,7 @@ def judge(
         )
     catalogue = {item.item_id: item for item in read_catalogue(items)}
     held_out = HeldOut(None if folds is None else read_folds(folds), fold)
-    job = JudgeJob(recipe, pairs, catalogue, held_out, shard_pairs)
+    job = JudgeJob(recipe, pairs, catalogue, held_out, shard_pairs or recipe.shard_pairs)
     prices = Prices(price_input, price_output, price_hour)
     cluster = None if ray is None else Cluster(ray, workers)
     done = run_job(job, out, prices=prices, cluster=cluster)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from teacher.online.llm.judge import Judged
 from teacher.online.llm.wire import Usage
 
-PAPER_SECONDS_PER_1000 = 432.0  # ELLM-rele with chain of thought on one H20 (paper, 4.5)
+PAPER_SECONDS_PER_1000 = 432.0  # ELLM-rele with chain of thought on one H20 (paper)
 _HOUR = 3600.0
 _HITS = re.compile(
     r"^vllm:prefix_cache_(hits|queries)(?:_total)?(?:\{[^}]*\})? ([0-9.eE+]+)$", re.M

@@ -35,6 +35,7 @@ class CatalogueRecipe:
     folder: Path
     signals: SignalTable = NO_TABLE
     quick: ClassVar[bool] = True  # judging anew costs nothing worth keeping
+    shard_pairs: ClassVar[int] = 16_384
 
     @property
     def name(self) -> str:
@@ -73,6 +74,7 @@ class LLMRecipe:
     patience: Patience = Patience()
     limits: RunLimits = DEFAULT_LIMITS
     quick: ClassVar[bool] = False
+    shard_pairs: ClassVar[int] = 4096
 
     @property
     def name(self) -> str:

@@ -1,30 +1,23 @@
-"""Pairs in, judgements out, in constant memory: Parquet read and written by row groups.
+"""Pairs read a row group at a time, in constant memory; and a judgement as a row.
 
-What a row of either file means stands in `relevance.records`, which reads and writes whole files.
+What a row of either file means stands in `relevance.records`, which reads and writes whole files;
+`judge_shards.py` writes judgements piece by piece.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from relevance.atomic import replacing_file
 from relevance.chain_of_thought import render
 from relevance.domain import EvidenceSpan, Judgement
 from relevance.errors import BadInput
-from relevance.records import JUDGEMENT_SCHEMA, PAIR_COLUMNS, Pair, read_pairs
+from relevance.records import PAIR_COLUMNS, Pair, read_pairs
 from relevance.text import normalise
 
 ROWS = 4096  # in memory at once
 _PLAIN = ("judge", "query", "item_id", "target", "log_odds", "fingerprint", "held_out_of")
-
-
-def count_pairs(path: Path) -> int:
-    """How many rows a Parquet file has; 0 where only reading would tell."""
-    return int(pq.read_metadata(path).num_rows) if _streams(path) else 0
 
 
 def stream_pairs(path: Path) -> Iterator[Pair]:
@@ -48,19 +41,14 @@ def stream_pairs(path: Path) -> Iterator[Pair]:
                 yield _pair(record, path, row)
 
 
-def write_judgement_stream(
-    path: Path, judgements: Iterable[Judgement], *, rows_at_once: int = ROWS
-) -> int:
-    """Write judgements as they come, crash-safe: a whole file or none; returns their number."""
-    coming, written = iter(judgements), 0
-    with (
-        replacing_file(path) as temporary,
-        pq.ParquetWriter(temporary, JUDGEMENT_SCHEMA, compression="zstd") as file,
-    ):
-        while rows := [judgement_row(judgement) for judgement in islice(coming, rows_at_once)]:
-            file.write_table(pa.Table.from_pylist(rows, JUDGEMENT_SCHEMA))
-            written += len(rows)
-    return written
+def judgement_row(judgement: Judgement) -> dict[str, object]:
+    """A judgement as a row of `JUDGEMENT_SCHEMA`."""
+    thought = judgement.chain_of_thought
+    return {
+        **{name: getattr(judgement, name) for name in _PLAIN},
+        "chain_of_thought": None if thought is None else render(thought),
+        "spans": [_span(span) for span in judgement.spans],
+    }
 
 
 def _streams(path: Path) -> bool:
@@ -76,16 +64,6 @@ def _pair(record: dict[str, object], path: Path, row: int) -> Pair:
             f"{query!r:.40}, {item_id!r:.40}, {good!r}"
         )
     return Pair(text, str(item_id), None if good is None else bool(good))
-
-
-def judgement_row(judgement: Judgement) -> dict[str, object]:
-    """A judgement as a row of `JUDGEMENT_SCHEMA`."""
-    thought = judgement.chain_of_thought
-    return {
-        **{name: getattr(judgement, name) for name in _PLAIN},
-        "chain_of_thought": None if thought is None else render(thought),
-        "spans": [_span(span) for span in judgement.spans],
-    }
 
 
 def _span(span: EvidenceSpan) -> dict[str, object]:

@@ -19,13 +19,19 @@ from relevance.errors import BadInput
 from relevance.folds import FoldAssignment
 from relevance.late_interaction import sigmoid
 from relevance.metrics import calibration_error, neg_pr_auc, roc_auc, within_query_auc
-from relevance.records import Pair, find_data_set, read_catalogue, read_pairs, write_pairs
+from relevance.records import (
+    Pair,
+    find_data_set,
+    read_catalogue,
+    read_pairs,
+    write_judgements,
+    write_pairs,
+)
 from relevance.tables import Columns, read_table
 from relevance.text import normalise
 from teacher.fit_fold import FoldData
 from teacher.held_out_scores import JUDGEMENTS
 from teacher.judge_pairs import judge_pairs, summary
-from teacher.judgement_stream import write_judgement_stream
 from teacher.measures.ablation import ablate
 from teacher.measures.agreement import beside_raters, read_raters
 from teacher.measures.counterfactuals import (
@@ -100,7 +106,7 @@ def throughput(fold: HeldOut, out: Path) -> Found:
     path = out / "throughput.parquet"
     for _ in range(2):
         started = process_time()
-        write_judgement_stream(path, judge_pairs(fresh, fold.pairs, fold.items, NO_TABLE))
+        write_judgements(path, judge_pairs(fresh, fold.pairs, fold.items, NO_TABLE))
         seconds.append(process_time() - started)
     path.unlink()
     first, again = (len(fold.pairs) / s for s in seconds)

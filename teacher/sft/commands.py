@@ -25,6 +25,7 @@ def sft(
     global_batch: int = typer.Option(256, "--global-batch", min=1, help="Examples of a step."),
     micro_batch: int = typer.Option(4, "--micro-batch", min=1, help="Examples at once, a process."),
     learning_rate: float = typer.Option(1e-5, "--learning-rate", help="The peak rate."),
+    beta2: float = typer.Option(0.999, "--beta2", help="AdamW's; smaller ones suit short runs."),
     warmup: float = typer.Option(0.03, "--warmup", min=0, max=1, help="Share of the steps."),
     judgement_weight: float = typer.Option(
         1.0, "--judgement-weight", help="Factor on the judgement token's loss."
@@ -32,6 +33,9 @@ def sft(
     max_tokens: int = typer.Option(1024, "--max-tokens", min=1, help="Longer ones are left out."),
     lora_rank: int = typer.Option(0, "--lora-rank", min=0, help="LoRA's rank; 0: every weight."),
     weights: str = typer.Option("float32", "--weights", help="How weights are kept."),
+    attention: str = typer.Option(
+        "sdpa", "--attention", help="sdpa, flash_attention_2 (GPUs), eager (small models on CPUs)."
+    ),
     bf16: bool = typer.Option(True, "--bf16/--float32", help="Matrix products in bfloat16."),
     checkpointing: bool = typer.Option(
         True, "--checkpointing/--no-checkpointing", help="Trade time for memory."
@@ -65,11 +69,13 @@ def sft(
         global_batch=global_batch,
         micro_batch=micro_batch,
         learning_rate=learning_rate,
+        beta2=beta2,
         warmup=warmup,
         judgement_weight=judgement_weight,
         max_tokens=max_tokens,
         lora_rank=lora_rank,
         weights=weights,
+        attention=attention,
         bf16=bf16,
         checkpointing=checkpointing,
         seed=seed,

@@ -31,7 +31,9 @@ def read_model(name: str, recipe: SftRecipe) -> Any:
     from transformers import AutoModelForCausalLM
 
     try:
-        return AutoModelForCausalLM.from_pretrained(name, dtype=recipe.weights)
+        return AutoModelForCausalLM.from_pretrained(
+            name, dtype=recipe.weights, attn_implementation=recipe.attention
+        )
     except (OSError, ValueError) as fault:
         raise BadInput(f"{name}: expected a causal language model: {fault}") from fault
 
@@ -46,7 +48,9 @@ def untrained_model(name: str, recipe: SftRecipe) -> Any:
     except (OSError, ValueError) as fault:
         raise BadInput(f"{name}: expected a model's configuration: {fault}") from fault
     torch.manual_seed(recipe.seed)
-    return AutoModelForCausalLM.from_config(config, dtype=recipe.weights)
+    return AutoModelForCausalLM.from_config(
+        config, dtype=recipe.weights, attn_implementation=recipe.attention
+    )
 
 
 def adapter(recipe: SftRecipe) -> Any:

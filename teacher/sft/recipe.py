@@ -35,7 +35,8 @@ class SftRecipe:
     processes: each works `micro_batch` of them at a time and accumulates. `judgement_weight`
     multiplies the judgement token's loss. `lora_rank` 0 trains every weight. `readable` leaves out
     findings whose values the prompt does not show, so that the model is not taught to invent.
-    Weights are kept as `weights`; with `bf16` matrix products are taken in bfloat16.
+    Weights are kept as `weights`, `attention` is one of transformers' implementations; with `bf16`
+    matrix products are taken in bfloat16.
     """
 
     answers: Answers = Answers.COT
@@ -54,6 +55,7 @@ class SftRecipe:
     max_tokens: int = 1024
     bf16: bool = True
     weights: str = "float32"
+    attention: str = "sdpa"
     checkpointing: bool = True
     lora_rank: int = 0
     lora_alpha: int = 32

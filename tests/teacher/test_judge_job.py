@@ -34,7 +34,7 @@ from tests.teacher.recorded_endpoint import BAD, GOOD, Behaviour, RecordedServer
 ITEMS = {item.item_id: item for item in catalogue()}
 UNLABELLED = [Pair(p.query, p.item_id) for p in labelled_pairs()[:14]]
 FREE = Prices()
-QUICK = Retries(attempts=6, patience_s=0.5, first_wait_s=0.001, longest_wait_s=0.01)
+QUICK = Retries(attempts=6, patience_s=60.0, first_wait_s=0.001, longest_wait_s=0.01)
 
 
 def llm_job(

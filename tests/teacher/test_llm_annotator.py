@@ -24,7 +24,7 @@ PAIRS = labelled_pairs()[:6]
 ASKED: Sequence[tuple[str, Item]] = [(p.query, ITEMS[p.item_id]) for p in PAIRS]
 QUICK = Patience(
     timeout_s=1.0,
-    retries=Retries(attempts=3, patience_s=0.3, first_wait_s=0.001, longest_wait_s=0.01),
+    retries=Retries(attempts=3, patience_s=60.0, first_wait_s=0.001, longest_wait_s=0.01),
     rest_s=0.05,
 )
 

@@ -5,6 +5,8 @@ the caller's business.
 """
 
 from enum import StrEnum
+from functools import partial
+from typing import Any
 
 from relevance.errors import Unavailable
 
@@ -34,3 +36,7 @@ class EndpointFault(Unavailable):
         super().__init__(message)
         self.kind = kind
         self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Faults come home from Ray workers: keyword arguments travel as a call of their own."""
+        return partial(EndpointFault, kind=self.kind, retry_after=self.retry_after), self.args

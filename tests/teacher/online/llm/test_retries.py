@@ -1,5 +1,6 @@
 """Retries and circuit breakers by the clock."""
 
+import pickle
 import random
 from datetime import UTC, datetime
 
@@ -58,6 +59,13 @@ def test_only_what_may_get_better_is_tried_again(
 def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: float | None) -> None:
     """Both forms of RFC 9110, and nothing else."""
     assert read_retry_after(header, now=NOW) == seconds
+
+
+def test_a_fault_survives_the_way_between_processes() -> None:
+    """Kind, wait and words come back."""
+    back = pickle.loads(pickle.dumps(EndpointFault("gone", kind=FaultKind.BUSY, retry_after=3.0)))
+
+    assert (str(back), back.kind, back.retry_after) == ("gone", FaultKind.BUSY, 3.0)
 
 
 def test_senseless_limits_are_refused() -> None:

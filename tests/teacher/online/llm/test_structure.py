@@ -17,7 +17,7 @@ from teacher.online.llm.structure import (
     query_part,
 )
 
-FEW = settings(max_examples=15, deadline=None)  # each compiles an expression of its own
+FEW = settings(max_examples=8, deadline=None)  # each compiles an expression of its own
 VALUES = st.text(min_size=1, max_size=20).filter(
     lambda t: t == t.strip() and len(t.splitlines()) == 1 and not t.startswith("(")
 )
