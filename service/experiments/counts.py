@@ -36,7 +36,7 @@ class ExperimentCounts:
         )
         self._seconds = histogram(
             "variant_seconds",
-            "Computing a reply, by assigned variant; a fall-back's time is in it.",
+            "Computing the reply that was sent, by assigned variant.",
             ["experiment", "variant"],
             buckets=SECONDS,
         )

@@ -17,6 +17,7 @@ from service.deadline import Deadline
 from service.experiments.counts import Answered, ExperimentCounts
 from service.experiments.pair_log import Logged, PairLog
 from service.experiments.shadow import Shadows
+from service.experiments.turn import Turn
 from service.experiments.variant import Compute, FellBack, LiveVariant, Outcome
 from service.job import Job
 from service.snapshot import Snapshot
@@ -37,13 +38,19 @@ class Running:
     plan: Plan = NOTHING
     variants: Mapping[str, LiveVariant] = field(default_factory=dict)
 
+    @property
+    def look_every(self) -> float:
+        """Seconds between two looks at whether a variant is late: the shortest patience."""
+        return min(one.described.timeout_ms for one in self.variants.values()) / 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What of a request decides where it belongs."""
+    """What of a request decides where it belongs, and its turn with a variant, if there are any."""
 
     key: str | None = None
     request_id: str = ""
+    turn: Turn | None = None
 
 
 class Headers(Protocol):
@@ -85,7 +92,9 @@ class Experiments:
         """What the headers of the request under way say."""
         observed = current.get()
         request_id = "" if observed is None else observed.request_id
-        return Asked(headers.get(self.running.plan.key_header), request_id)
+        running = self.running
+        turn = Turn(running.look_every) if running.variants else None
+        return Asked(headers.get(running.plan.key_header), request_id, turn)
 
     def explaining(self, job: Job, body: object, asked: Asked) -> Job:
         """The job with the snapshot that scores for this key: reasons fit the score they explain.
@@ -178,7 +187,8 @@ class _Request:
             **self._served(variant.name),
         )
         try:
-            reply = variant.answer(job, self.body, self.compute)
+            turn = self.asked.turn or Turn()
+            reply = variant.answer(job, self.body, self.compute, turn)
         except FellBack as fell_back:
             self.job.work.degraded += (fell_back.outcome.value,)
             return self.compute(control, self.body), fell_back.outcome, control.snapshot
@@ -233,10 +243,8 @@ class _Request:
 
 
 def _assigned(running: Running, body: object, asked: Asked) -> Assignment | None:
-    query = getattr(body, "query", None)
-    assigned = running.plan.assign(
-        _key(body, asked), query=None if query is None else normalise(query)
-    )
+    key, query = _key(body, asked), getattr(body, "query", None)
+    assigned = running.plan.assign(key, query=None if key or query is None else normalise(query))
     pinned = getattr(body, "generation", None)
     if assigned is None or pinned is None or assigned.variant == CONTROL:
         return assigned

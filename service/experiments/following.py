@@ -39,14 +39,14 @@ class Following:
         *,
         run: RunFolder,
         opened: OpenPair,
-        threads: int,
+        most_abandoned: int,
     ) -> None:
         self._path = path
         self._settings = settings
         self._experiments = experiments
         self._run = run
         self._opened = opened
-        self._threads = threads
+        self._most_abandoned = most_abandoned
         self._thread = CapacityLimiter(1)
         self._stamp: Stamp = None
         self._try_again_at = math.inf
@@ -129,7 +129,7 @@ class Following:
                 self._settings,
                 run=self._run,
                 opened=self._opened,
-                threads=self._threads,
+                most_abandoned=self._most_abandoned,
             )
         except RelevanceError as fault:
             raise BadInput(f"{self._path}: variants.{name}: {fault}") from fault

@@ -64,7 +64,8 @@ def seal_abandoned(folder: Path) -> list[Path]:
     for path in sorted(folder.glob(f".{PREFIX}*{OPEN_SUFFIX}")):
         with contextlib.suppress(OSError), path.open("rb") as file:  # locked, or just sealed
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists() and (made := _sealed(path)) is not None:
+            # An empty one may be a living worker's, opened a moment ago and not yet locked.
+            if path.stat().st_size and (made := _sealed(path)) is not None:
                 sealed.append(made)
     return sealed
 

@@ -42,7 +42,7 @@ async def open_experiments(
             experiments,
             run=run,
             opened=opened,
-            threads=2 * slots + 1,  # late work still holds a thread while control answers
+            most_abandoned=2 * slots + 1,
         )
         await to_thread.run_sync(following.open)
         await stack.enter_async_context(following.running())

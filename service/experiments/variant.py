@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from threading import Lock
 from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
 from relevance.experiments.plan import StoreVariant
 from service.current_watch import CurrentWatch, OpenPair, prepare
-from service.experiments.threads import Busy, Late, PatientThreads
+from service.experiments.turn import Abandoned, Turn
 from service.job import Job
 from service.redis_tier.breaker import Breaker
 from service.replies import Refused
@@ -43,7 +44,7 @@ class Outcome(StrEnum):
     ANSWERED = "answered"
     FAILED = "variant_failed"  # it raised, or said that it is broken
     SLOW = "variant_slow"  # longer than its `timeout_ms`
-    BUSY = "variant_busy"  # all its threads are at work
+    BUSY = "variant_busy"  # too many threads hang in it
     PAUSED = "variant_paused"  # it failed often in a row and is left alone for a while
 
 
@@ -67,67 +68,87 @@ class VariantFolder(RunFolder):
 
 
 class Patience:
-    """Runs a variant's work within its time, and leaves it alone after failures in a row."""
+    """Has a variant compute within its time, and leaves it alone after failures in a row.
+
+    At most `most_abandoned` threads may hang in it before nobody waits for it any more.
+    """
 
     def __init__(
-        self, name: str, *, timeout_s: float, threads: int, breaker: Breaker | None = None
+        self,
+        name: str,
+        *,
+        timeout_s: float,
+        most_abandoned: int,
+        breaker: Breaker | None = None,
     ) -> None:
         self._name = name
         self._timeout_s = timeout_s
-        self._threads = PatientThreads(threads, name=f"variant {name}")
+        self._most_abandoned = most_abandoned
         self._breaker = breaker or Breaker()
+        self._lock = Lock()
+        self._abandoned = 0
         self._failures = 0
 
-    def answer(self, job: Job, body: Body, compute: Compute[Body, Reply]) -> Reply:
+    def answer(self, job: Job, body: Body, compute: Compute[Body, Reply], turn: Turn) -> Reply:
         """The variant's reply; its work is added to the job's. Raises `FellBack` or `Refused`."""
-        if self._failures >= IN_A_ROW and not self._breaker.lets_pass():
-            raise FellBack(Outcome.PAUSED)
+        self._check_worth_asking(turn)
+        own = self._own(job, turn)
         try:
-            reply, work = self._in_time(job, body, compute)
+            reply = self._computed(own, body, compute, turn)
         except Refused as refused:
             if refused.status < 500 or refused.status == 504:  # an answer, if not a welcome one
                 self._succeeded()
                 raise
-            self._failed(refused)
-            raise FellBack(Outcome.FAILED) from refused
-        except Busy as fault:
-            raise FellBack(Outcome.BUSY) from fault
-        except Late as fault:
-            self._failed(fault)
-            raise FellBack(Outcome.SLOW) from fault
+            raise self._failed(Outcome.FAILED, refused) from refused
+        except Abandoned:
+            raise
         except Exception as fault:
-            self._failed(fault)
-            raise FellBack(Outcome.FAILED) from fault
+            raise self._failed(Outcome.FAILED, fault) from fault
         self._succeeded()
-        job.work.take_over(work)
+        job.work.take_over(own.work)
         return reply
 
-    def close(self) -> None:
-        """Let the threads end."""
-        self._threads.close()
+    def _check_worth_asking(self, turn: Turn) -> None:
+        if turn.is_late:  # the loop left another thread behind, and this one begins again
+            self._count_abandoned(1)
+            raise self._failed(Outcome.SLOW, TimeoutError(f"over {self._timeout_s:g} s"))
+        if self._abandoned >= self._most_abandoned:
+            raise FellBack(Outcome.BUSY)
+        if self._failures >= IN_A_ROW and not self._breaker.lets_pass():
+            raise FellBack(Outcome.PAUSED)
 
-    def _in_time(self, job: Job, body: Body, compute: Compute[Body, Reply]) -> tuple[Reply, Work]:
-        left = job.deadline.seconds_left()
-        patience = min(self._timeout_s, left + GRACE_S)
-        # Work that nobody waits for any more ends at its next look at the clock.
-        stop_at = min(job.deadline.at, job.deadline.clock() + self._timeout_s)
-        own = replace(job, work=Work(), deadline=replace(job.deadline, at=stop_at))
+    def _own(self, job: Job, turn: Turn) -> Job:
+        """The job with a work of its own, and less time where the request gives more."""
+        turn.begin(min(self._timeout_s, job.deadline.seconds_left() + GRACE_S))
+        # What nobody waits for any more ends at its next look at the clock.
+        stop_at = min(job.deadline.at, job.deadline.clock() + self._timeout_s + GRACE_S)
+        return replace(job, work=Work(), deadline=replace(job.deadline, at=stop_at))
 
-        def computed() -> tuple[Reply, Work]:
-            return compute(own, body), own.work
+    def _computed(self, job: Job, body: Body, compute: Compute[Body, Reply], turn: Turn) -> Reply:
+        try:
+            return compute(job, body)
+        finally:
+            try:
+                turn.end()
+            except Abandoned:
+                self._count_abandoned(-1)
+                raise
 
-        return self._threads.run(computed, patience=patience)
+    def _count_abandoned(self, change: int) -> None:
+        with self._lock:
+            self._abandoned += change
 
     def _succeeded(self) -> None:
         if self._failures:
             self._failures = 0
             self._breaker.succeeded()
 
-    def _failed(self, fault: Exception) -> None:
+    def _failed(self, outcome: Outcome, fault: Exception) -> FellBack:
         self._failures += 1
         if self._failures >= IN_A_ROW:
             self._breaker.failed()
         log.warning("variant %s: %s: %s", self._name, type(fault).__name__, fault)
+        return FellBack(outcome)
 
 
 class LiveVariant:
@@ -152,11 +173,11 @@ class LiveVariant:
         self._folder = folder
         self._announced = 0.0
 
-    def answer(self, job: Job, body: Body, compute: Compute[Body, Reply]) -> Reply:
+    def answer(self, job: Job, body: Body, compute: Compute[Body, Reply], turn: Turn) -> Reply:
         """Answer a job of this variant's snapshot; raises `FellBack` or `Refused`."""
         if self.check.is_wrong:
             raise FellBack(Outcome.FAILED)
-        return self.patience.answer(job, body, compute)
+        return self.patience.answer(job, body, compute, turn)
 
     def follow(self, snapshot: Snapshot) -> None:
         """Answer from this snapshot from now on."""
@@ -200,7 +221,6 @@ class LiveVariant:
 
     def close(self) -> None:
         """Give up: nobody asks any more."""
-        self.patience.close()
         with contextlib.suppress(OSError):
             self._folder.forget(os.getpid())
 
@@ -212,7 +232,7 @@ def open_variant(
     *,
     run: RunFolder,
     opened: OpenPair,
-    threads: int,
+    most_abandoned: int,
 ) -> LiveVariant:
     """Open, verify and warm what the variant's CURRENT names; raises where something is wrong."""
     own = settings.model_copy(update={"store": described.store, "write_back": False})
@@ -231,7 +251,9 @@ def open_variant(
         described,
         watch=watch,
         folder=folder,
-        patience=Patience(name, timeout_s=described.timeout_ms / 1000, threads=threads),
+        patience=Patience(
+            name, timeout_s=described.timeout_ms / 1000, most_abandoned=most_abandoned
+        ),
         check=SelfCheck(interval=settings.self_check_interval),
     )
     followed.append(variant)

@@ -133,7 +133,7 @@ def test_a_stream_torn_at_any_byte_is_sealed_with_its_whole_batches(tmp_path) ->
     log.close()
 
     lengths = []
-    for length in (*range(0, len(whole), 150), len(whole)):
+    for length in (*range(1, len(whole), 150), len(whole)):
         folder = tmp_path / str(length)
         folder.mkdir()
         (folder / stream.name).write_bytes(whole[:length])
@@ -143,6 +143,14 @@ def test_a_stream_torn_at_any_byte_is_sealed_with_its_whole_batches(tmp_path) ->
 
     assert lengths == sorted(lengths)
     assert set(lengths) == {0, ITEMS, 2 * ITEMS, 3 * ITEMS}
+
+
+def test_a_stream_opened_a_moment_ago_is_left_alone_even_before_it_is_locked(tmp_path) -> None:
+    stream = tmp_path / ".pairs-20261121-120000-1-0.arrows"
+    stream.touch()
+
+    assert seal_abandoned(tmp_path) == []
+    assert stream.exists()
 
 
 def test_a_living_workers_stream_is_left_alone(tmp_path) -> None:

@@ -66,6 +66,18 @@ def test_batches_and_searches_are_put_into_variants_too(
         assert reply["variant"]["answered_by"] == "candidate"
 
 
+def test_an_explanation_is_of_the_bundle_that_scores_for_its_key(store_folder, plan_file) -> None:
+    with serving(store_folder, plan_file) as client:
+        for key in KEYS[:8]:
+            scored = ask(client, key)
+            best = scored["results"][0]
+            body = {"query": SCORE["query"], "item_id": best["id"]}
+            reply = client.post("/explain", json=body, headers={"x-experiment-key": key}).json()
+
+            assert (reply["score"], reply["bundle"]) == (best["score"], scored["bundle"])
+            assert reply["variant"] == scored["variant"]
+
+
 def test_a_variant_that_crashes_falls_back_to_control_and_is_left_alone_after_a_while(
     store_folder, candidate_store, plan_file
 ) -> None:
