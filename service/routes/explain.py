@@ -21,8 +21,19 @@ router = APIRouter(route_class=BareRoute)
 
 def _described() -> dict[str, Any]:
     told = described("/explain", ExplainRequest, ExplainReply, faults=FAULTS)
-    events = {"type": "string", "description": "Events: alignment, delta …, then reply or error."}
-    told["responses"][200]["content"][MEDIA_TYPE] = {"schema": events}
+    event = {  # before OpenAPI 3.2 the schema of a stream describes one event
+        "type": "object",
+        "properties": {
+            "event": {"enum": ["alignment", "delta", "reply", "error"]},
+            "data": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "description": "An ExplainReply, text and origin, an ExplainReply, an ErrorReply.",
+            },
+        },
+        "required": ["event", "data"],
+    }
+    told["responses"][200]["content"][MEDIA_TYPE] = {"schema": event}
     return told
 
 
@@ -37,8 +48,10 @@ async def explain_answer(request: Request) -> Response:
     service = service_of(request)
     accepted = request.headers.get("accept", "")
     wants_events = MEDIA_TYPE in accepted.lower()
+    asked = service.experiments.asked(request.headers)
 
     def computed(job: Job, body: ExplainRequest) -> ExplainReply | Response:
+        job = service.experiments.explaining(job, body, asked)
         if not (wants_events or body.stream):
             return explain_reply(job, body, service.explanations)
         done = partial(service.telemetry.record, request.scope["path"], job.work)

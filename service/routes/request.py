@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 from fastapi.routing import APIRoute
 from msgspec import Struct
 from starlette.requests import Request
@@ -18,6 +18,7 @@ from starlette.responses import Response
 from service import bodies
 from service.deadline import Deadline
 from service.experiments.experiments import Experiments
+from service.experiments.turn import in_time
 from service.explanations import Explanations
 from service.job import Job
 from service.limits import Limits
@@ -105,6 +106,7 @@ def in_experiments(request: Request, forms: Forms) -> Forms:
     """The same forms, each answered by the variant that the request belongs to, and logged."""
     experiments = service_of(request).experiments
     asked = experiments.asked(request.headers)
+    request.state.turn = asked.turn
     return {
         schema: partial(experiments.answered, compute=compute, asked=asked)
         for schema, compute in forms.items()
@@ -145,4 +147,5 @@ async def answer_one_of(request: Request, forms: Forms, threads: CapacityLimiter
         service.telemetry.record(request.scope["path"], work)
         return reply
 
-    return await to_thread.run_sync(computed, limiter=threads)
+    turn = getattr(request.state, "turn", None)
+    return await in_time(computed, limiter=threads, turn=turn)
