@@ -182,7 +182,7 @@ function agreementOf(pair, reasons) {
   const given = reasons.teacher.label;
   if (!given) return teacherLine(reasons);
   const disputed = pair.contributions.filter((one) => disagreement(one, reasons.spans, pair.needed));
-  const names = disputed.map((one) => `\u201c${one.token}\u201d`).join(", ");
+  const names = [...new Set(disputed.map((one) => `\u201c${one.token}\u201d`))].join(", ");
   const agrees = given === pair.label;
   return el(
     "div",
@@ -218,10 +218,10 @@ const stateText = (state) => known(`state${state[0].toUpperCase()}${state.slice(
 const originText = (origin) => known(`origin${origin[0].toUpperCase()}${origin.slice(1)}`, origin);
 
 function teacherLine(reply) {
-  const { state, judge, origin } = reply.teacher;
-  const words = [t("teacherState", { state: stateText(state) })];
+  const { state, judge, tried } = reply.teacher;
+  const said = tried.map((one) => t("triedTeacher", { origin: originText(one.origin), state: stateText(one.state) }));
+  const words = said.length ? said : [t("noTeacherHere")];
   if (judge) words.push(`${t("judge")}: ${judge}.`);
-  if (origin) words.push(`${t("origin")}: ${originText(origin)}.`);
   return el("p", { class: state === "ok" ? "muted" : "note warn", text: words.join(" ") });
 }
 

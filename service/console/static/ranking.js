@@ -48,7 +48,7 @@ function line(ranking, row) {
     scoreCell(row.first, ranking.threshold, compared ? short(ranking.bundle) : t("firstScore")),
     compared && scoreCell(row.second, compared.threshold, short(compared.bundle)),
     compared && el("td", { class: "number", "data-head": t("rankOf", { bundle: short(compared.bundle) }) }, el("div", {}, change(row))),
-    el("td", { "data-head": t("teacher") }, row.reasons ? label(row.reasons.label) : el("span", { class: "muted", text: "\u2026" })),
+    el("td", { "data-head": t("teacher") }, row.reasons ? label(row.reasons.label) : el("span", { class: "muted", text: row.known ? "\u2026" : "\u2013" })),
     el("td", { "data-head": t("mismatches") }, el("div", {}, chips(row))),
   );
 }

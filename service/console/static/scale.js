@@ -6,6 +6,8 @@ import { t } from "./strings.js";
 
 const GLYPHS = { student: "\u25cf", teacher: "\u25c6", second: "\u25a0" };
 
+const ROOM = 0.25; // of the scale: nearer to an end, the threshold's number takes that end's place
+
 /** A large scale; `marks` are [{judge, score}], those without a score are left out. */
 export function scale(threshold, marks) {
   const shown = marks.filter((mark) => mark.score !== null && mark.score !== undefined);
@@ -17,12 +19,14 @@ export function scale(threshold, marks) {
   const markers = shown.map((mark) =>
     at(el("span", { class: `scale-mark ${mark.judge}`, text: GLYPHS[mark.judge] }), mark.score),
   );
+  const named = el("span", { class: "scale-threshold", text: `${t("threshold")} ${score(threshold)}` });
+  named.style.left = `clamp(48px, ${100 * threshold}%, calc(100% - 48px))`;
   const numbers = el(
     "div",
     { class: "scale-numbers", "aria-hidden": "true" },
-    el("span", { text: "0" }),
-    at(el("span", { class: "scale-threshold", text: `${t("threshold")} ${score(threshold)}` }), threshold),
-    el("span", { text: "1" }),
+    el("span", { text: threshold < ROOM ? "" : "0" }),
+    named,
+    el("span", { text: threshold > 1 - ROOM ? "" : "1" }),
   );
   return el("div", { class: "scale", role: "img", "aria-label": label }, track, tick, markers, numbers);
 }
