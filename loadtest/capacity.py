@@ -18,6 +18,7 @@ from loadtest.stretch import Stretch
 
 COST_SIZES = (100, 1000, 5000)
 COST_REQUESTS = 60
+KEPT_UP = 0.8  # of the rate: the last replies of a stretch come after its end
 Measure = Callable[[float], Stretch]
 Say = Callable[[str], object]
 
@@ -40,7 +41,7 @@ def find_capacity(measure: Measure, slo: Slo, *, first: float, steps: int, say: 
     def holds(rate: float) -> bool:
         stretch = measure(rate)
         tried.append(stretch)
-        faults = slo.faults(stretch)
+        faults = (*slo.faults(stretch), *_fell_behind(stretch))
         limited = " (client-limited)" if stretch.client_limited else ""
         say(f"{rate:8.1f}/s  p99 {stretch.times.p99:7.1f} ms{limited}  {'; '.join(faults)}")
         return not faults
@@ -51,6 +52,16 @@ def find_capacity(measure: Measure, slo: Slo, *, first: float, steps: int, say: 
         low, high = (middle, high) if holds(middle) else (low, middle)
     held = [one for one in tried if one.per_second == low]
     return Search(tuple(tried), held[-1] if held else None)
+
+
+def _fell_behind(stretch: Stretch) -> tuple[str, ...]:
+    """A rate that was not reached is not held, however kind the SLO is."""
+    reached = (stretch.times.count + stretch.refused + stretch.failed) / stretch.seconds
+    if reached >= KEPT_UP * stretch.per_second:
+        return ()
+    return (
+        f"{stretch.name}: {reached:.4g}/s of {stretch.per_second:.4g}/s got their reply in time",
+    )
 
 
 def _bracket(holds: Callable[[float], bool], first: float) -> tuple[float, float]:

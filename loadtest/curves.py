@@ -1,7 +1,7 @@
 """The throughput-latency curve of a search for capacity, as table and plot."""
 
 from loadtest.capacity import Search
-from loadtest.figures import Line, Note, Plot
+from loadtest.figures import Line, Plot
 from loadtest.slo import Slo
 from loadtest.stretch import Stretch
 from loadtest.tables import table
@@ -48,11 +48,7 @@ def capacity_plot(search: Search, slo: Slo, candidates: str) -> Plot:
     rows = sorted(search.tried, key=lambda one: one.per_second)
     rates = [one.answered_per_second for one in rows]
     limited = [one for one in rows if one.client_limited]
-    notes = (
-        (Note(limited[0].answered_per_second, limited[0].times.p50, "client-limited from here"),)
-        if limited
-        else ()
-    )
+    mark = (limited[0].answered_per_second, "client-limited from here") if limited else None
     return Plot(
         title=f"Throughput and latency, {candidates} candidates a request",
         x_label="requests answered a second",
@@ -62,8 +58,8 @@ def capacity_plot(search: Search, slo: Slo, candidates: str) -> Plot:
             Line("p99", rates, [one.times.p99 for one in rows]),
             Line("server's own stages, mean", rates, [_own(one) for one in rows]),
         ],
-        notes=notes,
         level=(slo.p99_ms, "SLO, p99"),
+        mark=mark,
         log_x=False,
     )
 

@@ -68,7 +68,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A plot; `level` draws a horizontal line with its name, say a bound that must hold."""
+    """A plot; `level` and `mark` draw a line across it, at a height or a place, with its name."""
 
     title: str
     x_label: str
@@ -76,6 +76,7 @@ class Plot:
     lines: Sequence[Line]
     notes: Sequence[Note] = ()
     level: tuple[float, str] | None = None
+    mark: tuple[float, str] | None = None
     log_x: bool = True
     log_y: bool = True
     markers: bool = True
@@ -127,22 +128,26 @@ def drawn(plot: Plot) -> "Figure":
 
 
 def _annotate(axes: Any, plot: Plot) -> None:
+    look = {"textcoords": "offset points", "color": MUTED, "fontsize": 9}
+    dashes = {"color": MUTED, "linewidth": 1, "linestyle": (0, (4, 3))}
     if plot.level is not None:
         height, name = plot.level
-        axes.axhline(height, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-        at = {"xycoords": ("axes fraction", "data"), "xytext": (0, 3)}
-        axes.annotate(
-            name, (0.01, height), textcoords="offset points", color=MUTED, fontsize=9, **at
-        )
+        axes.axhline(height, **dashes)
+        place = ("axes fraction", "data")
+        axes.annotate(name, (0.01, height), xycoords=place, xytext=(0, 3), **look)
+    if plot.mark is not None:
+        at, name = plot.mark
+        axes.axvline(at, **dashes)
+        place = ("data", "axes fraction")
+        axes.annotate(name, (at, 0.02), xycoords=place, xytext=(4, 0), **look)
     for note in plot.notes:
         axes.annotate(
             note.text,
             (note.x, note.y),
-            xytext=(10, -22),
-            textcoords="offset points",
-            color=MUTED,
-            fontsize=9,
+            xytext=(10, -24),
             arrowprops={"arrowstyle": "-", "color": MUTED},
+            bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.85, "pad": 1},
+            **look,
         )
 
 

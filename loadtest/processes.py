@@ -19,7 +19,7 @@ import httpx
 
 from relevance.errors import Unavailable
 
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0  # a peer that tries its settings out on a busy machine takes a while
 
 
 @dataclass(frozen=True, slots=True)

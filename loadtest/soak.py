@@ -19,7 +19,16 @@ from loadtest.stretch import BUSY, OK, lanes_for
 
 WINDOW_S = 300.0  # first and last part that p99 is compared between
 WARM_S = 60.0
-REFRESH_EVERY_S, SWAP_EVERY_S = 60.0, 150.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What is kept up for how long: requests a second, seconds, seconds between changes."""
+
+    per_second: float
+    seconds: float
+    refresh_every: float = 60.0
+    swap_every: float = 150.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +87,20 @@ class Soak:
 
 
 def run_soak(
-    server: Server, store: Store, stream: Iterator[Request], *, per_second: float, seconds: float
+    server: Server, store: Store, stream: Iterator[Request], pace: Pace
 ) -> tuple[Soak, list[Sample]]:
     """Keep the load up for so long while the store changes; the figures and every sample."""
     over = threading.Event()
-    timer = threading.Timer(seconds, over.set)
+    timer = threading.Timer(pace.seconds, over.set)
     started = time.monotonic()
-    with sampled(server, over) as samples, changing(store, over) as done:
+    with sampled(server, over) as samples, changing(store, over, pace) as done:
         timer.start()
         try:
             answers = send(
                 Target("127.0.0.1", server.port),
                 stream,
-                per_second=per_second,
-                lanes=lanes_for(per_second),
+                per_second=pace.per_second,
+                lanes=lanes_for(pace.per_second),
                 stopped=over.is_set,
                 keep_bodies=False,
             )
@@ -160,7 +169,7 @@ def sampled(server: Server, over: threading.Event) -> Iterator[list[Sample]]:
 
 
 @contextmanager
-def changing(store: Store, over: threading.Event) -> Iterator[list[int]]:
+def changing(store: Store, over: threading.Event, pace: Pace) -> Iterator[list[int]]:
     """Refreshes and swaps until it is over; how many of each there were.
 
     A change that fails ends the block with its error.
@@ -170,13 +179,13 @@ def changing(store: Store, over: threading.Event) -> Iterator[list[int]]:
     def work() -> None:
         try:
             store.new_generation()
-            next_swap = time.monotonic() + SWAP_EVERY_S
-            while not over.wait(REFRESH_EVERY_S):
+            next_swap = time.monotonic() + pace.swap_every
+            while not over.wait(pace.refresh_every):
                 store.append_delta()
                 done[0] += 1
                 if time.monotonic() >= next_swap:
                     done[1] += store.swap(seconds=4)
-                    next_swap += SWAP_EVERY_S
+                    next_swap += pace.swap_every
         except BaseException as fault:
             faults.append(fault)
 

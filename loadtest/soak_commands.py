@@ -21,6 +21,8 @@ def soak_command(
     capacity: Path = typer.Option(MEASURED, help="What `ellm bench capacity` wrote."),
     per_second: float = typer.Option(0.0, min=0, help="Requests a second, in place of a share."),
     candidates: int = typer.Option(1000, min=1, help="Items in each request."),
+    refresh_every: float = typer.Option(60.0, min=0.1, help="Seconds between two refreshes."),
+    swap_every: float = typer.Option(150.0, min=0.1, help="Seconds between two hot swaps."),
     workers: int = typer.Option(1, min=1, help="Server processes."),
     p99_ratio: float = typer.Option(1.2, help="Most that p99 may grow, last over first window."),
     growth_mb: float = typer.Option(60.0, help="Most that memory may grow, MB an hour."),
@@ -30,13 +32,14 @@ def soak_command(
     """Keep a service under load with refreshes and swaps; memory, files and p99 may not grow."""
     from loadtest.changes import Store
     from loadtest.own_service import copied_store, own_service
-    from loadtest.soak import Bounds, run_soak
+    from loadtest.soak import Bounds, Pace, run_soak
     from loadtest.traffic import only_score, read_traffic, requests
     from relevance.errors import GateRefused
     from relevance.records import find_data_set, read_catalogue
 
     rate = per_second or share * _capacity(capacity, candidates)
     stream = requests(read_traffic(data), only_score(candidates), seed=0)
+    pace = Pace(rate, seconds, refresh_every, swap_every)
     bounds = Bounds(p99_ratio=p99_ratio, growth_mb=growth_mb)
     with tempfile.TemporaryDirectory(prefix="ellm-soak-") as name:
         scratch = Path(name)
@@ -44,7 +47,7 @@ def soak_command(
         changed = Store(copied_store(store, scratch / "store"), items, scratch)
         settings = {"workers": str(workers)}
         with own_service(changed.root, scratch, port=port, settings=settings) as server:
-            soak, samples = run_soak(server, changed, stream, per_second=rate, seconds=seconds)
+            soak, samples = run_soak(server, changed, stream, pace)
     faults = soak.faults(bounds)
     _write(out, soak, samples, rate=rate, faults=faults)
     if faults:

@@ -20,7 +20,7 @@ def make_stretch(
     return Stretch(
         name=name,
         per_second=per_second,
-        seconds=10.0,
+        seconds=sent / per_second,
         sent=sent,
         failed=failed,
         refused=refused,

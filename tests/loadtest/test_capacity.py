@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,3 +60,16 @@ def test_costs_on_a_line_are_found_again(fixed: float, slope_us: float) -> None:
     assert costs.fixed_ms == pytest.approx(fixed, rel=1e-6)
     assert costs.candidate_us == pytest.approx(slope_us, rel=1e-6)
     assert costs.request_ms(2000) == pytest.approx(fixed + 2 * slope_us, rel=1e-6)
+
+
+def test_a_rate_that_the_service_does_not_keep_up_with_is_not_held_by_a_kind_slo() -> None:
+    def measure(rate: float):
+        stretch = make_stretch(per_second=rate, refused=50)
+        return replace(stretch, seconds=stretch.seconds * max(1.0, rate / 300))
+
+    kind = Slo(p99_ms=1e9, refused=1.0)
+
+    search = find_capacity(measure, kind, first=10.0, steps=4, say=str)
+
+    assert search.best is not None
+    assert search.best.per_second == pytest.approx(300 / 0.8, rel=0.06)

@@ -2,7 +2,6 @@ import subprocess
 import sys
 
 
-
 def test_locust_finds_the_users_and_shows_the_options_of_the_mixture() -> None:
     command = [sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py"]
 
