@@ -221,6 +221,7 @@ def _tick(service: OpenService, telemetry: Telemetry, keeping: Keeping) -> None:
     service.telemetry.lost_lines(telemetry.requests.dropped)
     watch, queues = service.lifecycle.watch, service.queues
     service.telemetry.updated(followed=watch.swaps, refused=watch.refusals)
+    service.telemetry.became_visible(watch.delta_lags)
     service.telemetry.watch_queue("scoring", queues.scoring)
     service.telemetry.watch_queue("explaining", queues.explaining)
     service.experiments.tick()

@@ -22,6 +22,7 @@ from service.self_check import GoldenPair, golden_pair
 from service.serving import Pair, latest, open_pair, read_in, warm
 from service.settings import Settings
 from service.snapshot import Snapshot
+from service.store.delta_log import unseen_since
 
 STAYED = "update_refused"  # the `degraded` reason
 TOGETHER = 1.0  # seconds to wait for the other workers, so that all swap at about one moment
@@ -93,6 +94,7 @@ class CurrentWatch:
         self.next_name = ""
         self.nudge = 0
         self.swaps = 0
+        self.delta_lags: list[float] = []  # seconds; whoever counts them empties it
         self.refusals = 0
 
     @property
@@ -146,6 +148,8 @@ class CurrentWatch:
         is_new = following.pair.name != self.prepared.pair.name
         old, new = self.prepared.pair.snapshot, following.pair.snapshot
         has_new_index = new.candidates is not old.candidates  # made since, for the same items
+        if is_new and new.items.generation_id == old.items.generation_id:
+            self._note_lag(old.items.generation_id, old.items.sequence)
         was_refused, self.refused = self.refused, None
         self._try_again_at = math.inf
         self.prepared, self.next_name = following, ""
@@ -154,6 +158,12 @@ class CurrentWatch:
         if is_new:
             self.swaps += 1
             log.info("now answering from %s", following.pair.name)
+
+    def _note_lag(self, generation_id: str, sequence: int) -> None:
+        """How long the oldest of the changes that can be scored from now on was on disk."""
+        written = unseen_since(StorePaths(self._settings.store).deltas(generation_id), sequence)
+        if written is not None:
+            self.delta_lags.append(max(time.time() - written, 0.0))
 
     def _refuse(self, fault: Exception) -> None:
         self.refused = f"{type(fault).__name__}: {fault}".splitlines()[0]

@@ -52,7 +52,8 @@ def check_store(settings: "Settings") -> None:
     from service.serving import item_count, open_pair
 
     if settings.experiments is not None:
-        read_plan(settings.experiments)
+        for variant in read_plan(settings.experiments).variants.values():
+            open_pair(settings.model_copy(update={"store": variant.store}))
     items = open_pair(settings).snapshot.items
     typer.echo(f"serving {item_count(items):,} items of generation {items.generation_id}", err=True)
 

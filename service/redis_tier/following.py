@@ -1,4 +1,4 @@
-"""The loops of `ellm redis follow` and `ellm watch`: step after step, waiting out what fails.
+"""The loops of `ellm redis follow` and `ellm refresh --watch`: step after step, waiting out what fails.
 
 Redis may go and come back; a follower says so once, and goes on where it stood.
 """

@@ -106,6 +106,18 @@ def newest_sequence(store: StorePaths, generation_id: str) -> int:
     return files[-1].last if files else 0
 
 
+def unseen_since(folder: Path, sequence: int) -> float | None:
+    """When the oldest change after `sequence` was written, in seconds since the epoch.
+
+    None where there is none. Of merged segments the merge counts, which is later.
+    """
+    try:
+        unseen = [file for file in segment_files(folder) if file.last > sequence]
+        return unseen[0].path.stat().st_mtime if unseen else None
+    except (OSError, BadGeneration):  # merged or removed under our eyes: nothing can be told
+        return None
+
+
 def merge_newest(folder: Path) -> None:
     """Merge the newest segments, as many as keep each merge about as large as what is merged.
 

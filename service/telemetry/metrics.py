@@ -68,6 +68,11 @@ class Metrics:
             "score", "Scores given; a shape that moves is drift.", buckets=SCORES
         )
         self._updates = counter("updates_total", "Changes of CURRENT by outcome.", ["outcome"])
+        self._delta_lag = histogram(
+            "delta_visible_seconds",
+            "From a change's delta on disk until it could be scored.",
+            buckets=SECONDS,
+        )
         self._lost_lines = counter("log_lines_lost_total", "Log lines nobody took in time.")
         self._in_flight = gauge("in_flight", "Requests being answered.")
         self._depth = gauge("queue_depth", "Requests waiting for a place.", ["queue"])
@@ -116,6 +121,12 @@ class Metrics:
         for outcome, total in (("followed", followed), ("refused", refused)):
             self._updates.labels(outcome).inc(total - self._updates_told[outcome])
             self._updates_told[outcome] = total
+
+    def became_visible(self, lags: list[float]) -> None:
+        """How long changes waited for this worker; empties the list."""
+        if lags:
+            observe_many(self._delta_lag, np.array(lags))
+            lags.clear()
 
     def lost_lines(self, total: int) -> None:
         """How many log lines have been dropped until now."""

@@ -142,6 +142,24 @@ def test_nothing_is_swapped_where_nothing_changed(watched) -> None:
     assert watched.watch.swaps == 0
 
 
+def test_how_long_a_change_lay_on_disk_before_it_could_be_scored_is_told(store, watched) -> None:
+    held = watched.watch.snapshot
+    watched.look()
+    gone = Changes.of([], held.codec.encode([]), [], removed=["B001"])
+    append_changes(store.paths, gone, bundle_id=held.bundle.bundle_id)
+    deltas = store.paths.deltas(held.items.generation_id)
+    long_ago = time.time() - 1000
+    for file in deltas.iterdir():
+        os.utime(file, (long_ago, long_ago))
+
+    eventually(lambda: watched.look() or watched.watch.snapshot.items.sequence > 0)
+
+    [lag] = watched.watch.delta_lags
+    assert lag == pytest.approx(1000, abs=300)  # a machine may stand still for a while
+    watched.look()
+    assert len(watched.watch.delta_lags) == 1
+
+
 def test_changes_appended_to_the_generation_are_followed_and_old_holders_do_not_see_them(
     store, watched
 ) -> None:

@@ -64,7 +64,7 @@ def main(
 def take(browser: Browser, service: LiveService, pair: str, picture: Path) -> None:
     """The upper part of the pair view, as a wide window shows it."""
     width, _ = SIZES["wide"]
-    page = browser.new_page(viewport={"width": width, "height": 1130}, color_scheme="light")
+    page = browser.new_page(viewport={"width": width, "height": 1160}, color_scheme="light")
     page.goto(address(service, pair))
     page.locator(".findings").wait_for()
     page.wait_for_load_state("networkidle")

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from multiprocessing import Process
+from multiprocessing import Pipe, Process
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,31 @@ def test_two_processes_lose_none_of_each_others_labels(tmp_path) -> None:
 
     assert [writer.exitcode for writer in writers] == [0, 0]
     assert len(LabelBook(prefix)) == 50
+
+
+def label_and_tell(prefix: Path, told: Connection) -> None:
+    for at in range(1_000_000):
+        LabelBook(prefix).label(f"query {at}", "B001", Label.GOOD)
+        told.send(at + 1)
+
+
+@pytest.mark.parametrize("after", [1, 7, 20])
+def test_a_killed_service_loses_no_label_it_has_answered(tmp_path, after) -> None:
+    told, tell = Pipe(duplex=False)
+    writer = Process(target=label_and_tell, args=(tmp_path / "shop", tell))
+
+    writer.start()
+    heard = 0
+    while heard < after:
+        heard = told.recv()
+    writer.kill()
+    writer.join()
+    while told.poll():
+        heard = told.recv()
+
+    book = LabelBook(tmp_path / "shop")
+    assert len(read_pairs(book.path, labelled=True)) in (heard, heard + 1)
+    assert book.label("another", "B002", Label.BAD) == len(book)  # the lock died with its holder
 
 
 def test_other_columns_of_an_existing_file_are_kept(tmp_path) -> None:

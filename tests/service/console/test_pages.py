@@ -1,6 +1,8 @@
 """The pages' files: nothing inline, nothing from elsewhere, every text in both languages."""
 
 import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -92,6 +94,13 @@ def test_every_script_is_asked_for_with_the_page_and_not_one_after_the_other() -
 
     assert sorted(preloaded) == sorted(scripts())
     assert imported | {"main.js"} == set(scripts())
+
+
+def test_every_file_is_packaged() -> None:
+    settings = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["setuptools"]
+    patterns = settings["package-data"]["*"]
+
+    assert {f"*{Path(name).suffix}" for name in pages()} <= set(patterns)
 
 
 def test_a_file_is_sent_again_only_when_it_changed(client) -> None:

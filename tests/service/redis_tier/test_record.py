@@ -97,3 +97,9 @@ def test_a_block_tells_found_deleted_absent_and_damaged_apart() -> None:
     assert np.array_equal(block.rows[1], ROWS)
     assert (block.token_counts[1], block.truncated[1]) == (2, True)
     assert (block.content_hashes[1], block.source_versions[1]) == (23, 5)
+
+
+def test_a_block_of_no_values_is_empty() -> None:
+    block = unpack_block(SHAPE, [])
+
+    assert len(block.rows) == len(block.is_found) == 0

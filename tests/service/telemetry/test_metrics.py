@@ -189,3 +189,15 @@ def test_no_label_can_hold_what_a_client_sends(tmp_path) -> None:
     counted.flush()
 
     assert secret not in counted.text().decode()
+
+
+def test_the_waits_of_changes_are_counted_once(tmp_path) -> None:
+    counted, lags = Metrics(folder(tmp_path)), [0.02, 0.4]
+
+    counted.became_visible(lags)
+    counted.became_visible(lags)
+
+    told = values(counted.text())
+    assert told["relevance_delta_visible_seconds_count"] == 2
+    assert told["relevance_delta_visible_seconds_sum"] == pytest.approx(0.42)
+    assert lags == []
