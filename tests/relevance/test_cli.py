@@ -167,6 +167,28 @@ def test_several_folders_share_a_name_and_no_folder_learns_of_anothers_command(m
     assert len(commands.registered_commands) == before
 
 
+def test_a_word_spelled_as_an_option_stands_in_place_of_what_the_name_does_itself(monkeypatch):
+    alone = typer.Typer()
+
+    @alone.callback(invoke_without_command=True)
+    def everything(items: str = typer.Option(...)) -> None:
+        typer.echo(f"all of {items}")
+
+    def changes(store: str = typer.Option(...)) -> None:
+        typer.echo(f"changes of {store}")
+
+    points = [EntryPoint("renew", "one:app", GROUP), EntryPoint("renew.watch", "two:w", GROUP)]
+    monkeypatch.setattr(cli, "entry_points", lambda *, group: points)
+    monkeypatch.setattr(EntryPoint, "load", lambda point: changes if "." in point.name else alone)
+
+    def said(*words: str) -> str:
+        return CliRunner().invoke(make_app(words[0]), words, catch_exceptions=False).output
+
+    assert said("renew", "--items", "x") == "all of x\n"
+    assert said("renew", "--watch", "--store", "s") == "changes of s\n"
+    assert "Missing option" in said("renew")
+
+
 def test_every_option_of_the_data_commands_says_what_it_is():
     runner = CliRunner()
     for command in typer.main.get_group(data_commands).commands.values():

@@ -16,7 +16,7 @@ _START_SECONDS = 600.0
 
 
 @contextmanager
-def serving(model: Path, log: Path, *, max_tokens: int = 512) -> Iterator[str]:
+def serving(model: Path, log: Path, *, max_tokens: int = 2048) -> Iterator[str]:
     """The address of an engine that serves `model` in float32."""
     if not (ENVIRONMENT / "bin" / "python").exists():
         pytest.fail(

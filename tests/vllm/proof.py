@@ -5,31 +5,41 @@ kept while its commands and the code behind them stay the same (`relevance.demo.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from relevance.demo.steps import Step, run_steps
+from relevance.demo.steps import Step, run_steps, step_key
 from relevance.domain import Item, Judgement, Target
-from relevance.records import read_catalogue, read_judgements, read_pairs
+from relevance.records import read_catalogue, read_judgements, read_pairs, write_pairs
 from tests.vllm.checks import Measures, Seen, measured, seen_pairs, token_overlap
 from tests.vllm.engine import serving
-from tests.vllm.shops import first_queries, lower_cased, read_gold, write_unseen_pairs
+from tests.vllm.shops import department, first_queries, read_gold, write_unseen_pairs
 from tests.vllm.small_model import write_small_model
 
 PLACE = Path("build/vllm")
+DEPARTMENT = "clothing, shoes & jewelry"
 JUDGED = 480  # unseen pairs the tuned model judges
 COMPARED = 240  # of them, those every other model judges as well
 TUNING = (
     *("--from-config", "--readable", "--no-checkpointing", "--learning-rate", "0.003"),
     *("--global-batch", "16", "--micro-batch", "16", "--judgement-weight", "3"),
-    *("--warmup", "0.05", "--save-every", "1000"),
+    *("--warmup", "0.02", "--beta2", "0.99", "--attention", "eager", "--save-every", "1000"),
 )
-STEPS = {"cot": 2600, "direct": 500, "zero": 0}
+COUNTED = 80  # pairs of each way of asking whose tokens are counted
+GUIDANCES = ("tuned", "few_shot")
+ANSWERS = {
+    "chain of thought, bound": ("--target", "cot"),
+    "chain of thought, free": ("--target", "cot", "--free"),
+    "judgement alone": ("--target", "direct"),
+}
+STEPS = {"cot": 4500, "direct": 500, "zero": 0}
 TUNED = ("--guidance", "tuned", "--reads", "short", "--max-tokens", "120")
 
 
@@ -71,10 +81,12 @@ def ellm(*words: object) -> str:
 def made_shops() -> Shops:
     """Both shops, the training one without the other's queries."""
     raw = [PLACE / name for name in ("learnt-raw", "unseen-raw", "fitted-raw")]
-    sizes = (("101", 6000, 2400), ("7", 1500, 60), ("3", 3000, 400))
+    sizes = (("101", 12000, 6000), ("7", 4000, 300), ("3", 6000, 1600))
     steps = [_shop_step(folder, *size) for folder, size in zip(raw, sizes, strict=True)]
-    run_steps(steps, PLACE / "steps", say=print)
-    learnt, unseen, _ = (lower_cased(f, f.with_name(f.name.removesuffix("-raw"))) for f in raw)
+    _run(steps)
+    learnt, unseen, _ = (
+        department(f, f.with_name(f.name.removesuffix("-raw")), DEPARTMENT) for f in raw
+    )
     shops = Shops(
         learnt,
         unseen,
@@ -92,12 +104,22 @@ def made_shops() -> Shops:
 
 def made_models(shops: Shops) -> dict[str, Path]:
     """The fine-tuned models by name, and `zero`, which saw nothing."""
-    run_steps(_annotation_steps(shops), PLACE / "steps", say=print)
+    _run(_annotation_steps(shops))
     start = PLACE / "untrained"
-    if not (start / "config.json").exists():
-        _write_start(start, shops)
-    run_steps([_sft_step(name, shops, start) for name in STEPS], PLACE / "steps", say=print)
+    _write_start(start, shops)
+    _run([_sft_step(name, shops, start) for name in STEPS])
     return {name: PLACE / f"model-{name}" for name in STEPS}
+
+
+def _run(steps: Sequence[Step]) -> None:
+    """Run or reuse each step; what a step made for other inputs is not gone on with."""
+    for step in steps:
+        stamp = PLACE / "steps" / f"{step.name}.json"
+        if not stamp.exists() or json.loads(stamp.read_text())["key"] != step_key(step):
+            for out in step.outputs:
+                shutil.rmtree(out, ignore_errors=True)
+                shutil.rmtree(out.with_name(f"{out.name}.unfinished"), ignore_errors=True)
+        run_steps([step], PLACE / "steps", say=print)
 
 
 def _shop_step(folder: Path, seed: str, items: int, queries: int) -> Step:
@@ -106,7 +128,7 @@ def _shop_step(folder: Path, seed: str, items: int, queries: int) -> Step:
         *("--labelled-queries", str(queries), "--unlabelled-queries", "100"),
     )
     out = folder / "shop_pairs.parquet"
-    return Step(folder.name, f"make {folder.name}", words, (), (out,), ("relevance",))
+    return Step(folder.name, f"make {folder.name}", words, (), (out,), ("relevance.sample_shop",))
 
 
 def _annotation_steps(shops: Shops) -> list[Step]:
@@ -138,7 +160,8 @@ def _sft_step(name: str, shops: Shops, start: Path) -> Step:
 
 
 def _step(name: str, words: Sequence[object], inputs: tuple[Path, ...], out: Path) -> Step:
-    return Step(name, name, tuple(map(str, words)), inputs, (out,), ("relevance", "teacher"))
+    code = "teacher.sft" if name.startswith("sft") else "teacher.online"
+    return Step(name, name, tuple(map(str, words)), inputs, (out,), (code,))
 
 
 def _write_start(folder: Path, shops: Shops) -> None:
@@ -230,6 +253,33 @@ def table_of(models: dict[str, Path], judged: Judged, tuned_address: str) -> lis
     rows.append(Row("annotator", found.pairs, found.roc_auc, found))
     rows.append(Row("token overlap", found.pairs, token_overlap(annotator)))
     return rows
+
+
+def token_reports(shops: Shops, address: str) -> dict[str, dict[str, Any]]:
+    """What a pair costs in tokens, by prompt and kind of answer; each on pairs of its own.
+
+    Pairs are asked once only, so that what the cache holds of them is the shared beginning.
+    """
+    pairs, found = read_pairs(shops.judged), {}
+    for number, (guidance, answer) in enumerate(product(GUIDANCES, ANSWERS)):
+        chosen, report = PLACE / "counted_pairs.parquet", PLACE / "counted.json"
+        out = PLACE / "counted.parquet"
+        out.unlink(missing_ok=True)
+        write_pairs(chosen, pairs[number * COUNTED : (number + 1) * COUNTED])
+        ellm(
+            *("teach", "judge", "--endpoint", address, "--pairs", chosen, "--out", out),
+            *("--items", f"{shops.unseen}_items.parquet", "--guidance", guidance),
+            *("--max-tokens", 120, "--at-once", 32, "--report", report, *ANSWERS[answer]),
+        )
+        found[f"{guidance}, {answer}"] = json.loads(report.read_text(encoding="utf-8"))
+    lines = ["| prompt, answer | read | of them cached | written |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| {name} | {told['prompt_tokens_per_pair']:,.0f} | {told['prefix_cache_hit_rate']:.0%} "
+        f"| {told['completion_tokens_per_pair']:.0f} |"
+        for name, told in found.items()
+    ]
+    (PLACE / "tokens.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return found
 
 
 def write_table(rows: Sequence[Row]) -> None:

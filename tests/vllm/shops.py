@@ -1,12 +1,15 @@
-"""Sample shops in lower case, so that a small vocabulary holds every word once.
+"""One department of a sample shop, in lower case: little enough language for a small model.
 
 A shop to learn from and one whose queries the learner never sees.
 """
 
 import json
+from collections import Counter
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from relevance.chain_of_thought import parse
@@ -14,17 +17,43 @@ from relevance.domain import ChainOfThought
 from relevance.records import Pair, read_pairs, write_pairs
 from relevance.text import words
 
+_TABLES = ("items", "pairs", "gold", "queries_unlabelled", "query_log")
 _KEPT = ("item_id", "query_id", "chain_of_thought", "judge", "fingerprint", "subset")
 
 
-def lower_cased(source: Path, target: Path) -> Path:
-    """Copy a shop's files, texts in lower case; returns the new prefix."""
+def department(source: Path, target: Path, root: str) -> Path:
+    """Copy a shop's files, texts in lower case, cut to the items whose category path begins so.
+
+    A query stays with its pairs of the department if those are most of its pairs. Returns the new
+    prefix.
+    """
     target.mkdir(parents=True, exist_ok=True)
-    for name in ("items", "pairs", "gold", "queries_unlabelled", "query_log"):
-        table = pq.read_table(source / f"shop_{name}.parquet")
-        rows = [{k: _lower(k, value) for k, value in row.items()} for row in table.to_pylist()]
-        pq.write_table(type(table).from_pylist(rows, table.schema), target / f"shop_{name}.parquet")
+    tables = {name: _rows(source / f"shop_{name}.parquet") for name in _TABLES}
+    items = [row for row in tables["items"] if (row["category_path"] or "").startswith(root)]
+    inside = {row["item_id"] for row in items}
+    queries = _mostly_inside(tables["pairs"], inside)
+    tables["items"] = items
+    for name in ("pairs", "gold"):
+        tables[name] = [
+            row for row in tables[name] if row["query"] in queries and row["item_id"] in inside
+        ]
+    for name, rows in tables.items():
+        schema = pq.read_schema(source / f"shop_{name}.parquet")
+        pq.write_table(pa.Table.from_pylist(rows, schema), target / f"shop_{name}.parquet")
     return target / "shop"
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    rows = pq.read_table(path).to_pylist()
+    return [{name: _lower(name, value) for name, value in row.items()} for row in rows]
+
+
+def _mostly_inside(pairs: Sequence[dict[str, Any]], inside: Container[str]) -> set[str]:
+    shown, kept = Counter[str](), Counter[str]()
+    for pair in pairs:
+        shown[pair["query"]] += 1
+        kept[pair["query"]] += pair["item_id"] in inside
+    return {query for query, n in shown.items() if kept[query] > n / 2}
 
 
 def write_unseen_pairs(path: Path, pairs: Path, *, other_than: Path) -> int:

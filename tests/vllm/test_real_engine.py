@@ -32,6 +32,7 @@ from tests.vllm.proof import (
     made_models,
     made_shops,
     table_of,
+    token_reports,
     write_table,
 )
 from tests.vllm.shops import first_queries
@@ -101,6 +102,16 @@ def test_a_model_that_learnt_nothing_fails_the_checks(rows: dict[str, Row]) -> N
 
     assert measures is not None
     assert {said.partition(":")[0] for said in shortfalls(measures)} >= {"roc_auc", "product_f1"}
+
+
+def test_the_cache_holds_what_prompts_share(shops: Shops, address: str) -> None:
+    """Instructions and examples are computed once, not once a pair."""
+    found = token_reports(shops, address)
+
+    examples, tuned = (found[f"{name}, judgement alone"] for name in ("few_shot", "tuned"))
+    assert examples["prompt_tokens_per_pair"] > 10 * tuned["prompt_tokens_per_pair"]
+    assert examples["prefix_cache_hit_rate"] > 0.8
+    assert found["tuned, chain of thought, bound"]["prefix_cache_hit_rate"] > 0.3
 
 
 def test_log_odds_over_http_are_those_of_transformers(
