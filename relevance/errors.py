@@ -12,6 +12,9 @@ A message says what was expected, what came and where; a hint for the reader sta
 of its own as `hint: …`. Bugs are not in this tree: they keep Python's own exceptions.
 """
 
+from functools import partial
+from typing import Any
+
 
 class RelevanceError(Exception):
     """The root; `exit_code` is what `ellm` exits with when nothing caught it."""
@@ -30,7 +33,12 @@ class MalformedText(BadInput):
 
     def __init__(self, message: str, *, position: int) -> None:
         super().__init__(f"{message} (at character {position})")
+        self.message = message
         self.position = position
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """It may come home from another process: pickle knows nothing of keyword arguments."""
+        return partial(MalformedText, position=self.position), (self.message,)
 
 
 class BadBundle(RelevanceError):

@@ -1,5 +1,7 @@
 """The exception tree: what catches what, and what a command exits with."""
 
+import pickle
+
 import pytest
 
 from relevance.errors import (
@@ -36,3 +38,9 @@ def test_malformed_text_says_where():
     assert isinstance(fault, BadInput)
     assert fault.position == 7
     assert str(fault) == "expected a heading, got 'x' (at character 7)"
+
+
+def test_a_fault_with_a_position_survives_the_way_from_another_process():
+    fault = pickle.loads(pickle.dumps(MalformedText("expected a verdict", position=7)))
+
+    assert (str(fault), fault.position) == ("expected a verdict (at character 7)", 7)
