@@ -114,7 +114,7 @@ def summed_up(
     answers: Sequence[Answer], samples: Sequence[Sample], *, started: float, done: tuple[int, int]
 ) -> Soak:
     """Compare the ends, fit the slope, count what failed."""
-    length = max(answer.ended for answer in answers) - started
+    length = max(answer.due for answer in answers) - started  # a straggler ends much later
     window, warm = min(WINDOW_S, length / 3), min(WARM_S, length / 5)
     first = [one for one in answers if warm <= one.due - started < warm + window]
     last = [one for one in answers if one.due - started >= length - window]
