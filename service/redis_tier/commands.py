@@ -154,7 +154,8 @@ def watch_command(
     space: str = SPACE,
     once: bool = typer.Option(False, "--once", help="Stop when nothing is left to follow."),
     rate: float | None = typer.Option(None, min=0.001, help="Most items encoded in a second."),
-    metrics_port: int | None = typer.Option(None, help="Port of Prometheus metrics (loopback)."),
+    metrics_port: int | None = typer.Option(None, help="Port of Prometheus metrics."),
+    metrics_host: str = typer.Option("127.0.0.1", help="Address they are served at."),
 ) -> None:
     """Follow the shop's stream: encode what changed, write it to Redis, publish it here.
 
@@ -179,6 +180,7 @@ def watch_command(
         once=once,
         items_per_second=rate,
         metrics_port=metrics_port,
+        metrics_host=metrics_host,
     )
 
 

@@ -1,4 +1,4 @@
-"""The loops of `ellm redis follow` and `ellm refresh --watch`: step after step, waiting out what fails.
+"""The loops of `ellm redis follow` and `ellm refresh --watch`: steps, waiting out what fails.
 
 Redis may go and come back; a follower says so once, and goes on where it stood.
 """
@@ -12,6 +12,7 @@ from service.redis_tier.watch import Watcher, WatchStep
 
 Say = Callable[[str], object]
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+LOOPBACK = "127.0.0.1"
 TOLD_EVERY_S = 60.0
 WAIT_MS = 1000
 LAG_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0, 600.0)
@@ -51,9 +52,10 @@ def follow_catalogue(
     once: bool = False,
     items_per_second: float | None = None,
     metrics_port: int | None = None,
+    metrics_host: str = LOOPBACK,
 ) -> None:
     """Apply the shop's changes until interrupted, or with `once` until none is left."""
-    count = _metrics(metrics_port)
+    count = _metrics(metrics_port, metrics_host)
     outage, told = _Outage(say), time.monotonic()
     while True:
         began = time.monotonic()
@@ -79,7 +81,7 @@ def _lags(watcher: Watcher) -> str:
     return f"{len(watcher.lags):,} changes, from entry to delta p50 {p50:.3f} s, p99 {p99:.3f} s"
 
 
-def _metrics(port: int | None) -> Callable[[WatchStep], None]:
+def _metrics(port: int | None, host: str) -> Callable[[WatchStep], None]:
     """Counts steps where Prometheus finds them; nowhere without a port."""
     if port is None:
         return lambda step: None
@@ -95,7 +97,7 @@ def _metrics(port: int | None) -> Callable[[WatchStep], None]:
     changes = Counter(
         "relevance_changes_total", "Changes by outcome.", ["outcome"], registry=registry
     )
-    start_http_server(port, addr="127.0.0.1", registry=registry)
+    start_http_server(port, addr=host, registry=registry)
 
     def count(step: WatchStep) -> None:
         for seconds in step.lags:
