@@ -20,11 +20,18 @@ from relevance.domain import Item, Judgement, Target
 from relevance.records import read_catalogue, read_judgements, read_pairs, write_pairs
 from tests.vllm.checks import Measures, Seen, measured, seen_pairs, token_overlap
 from tests.vllm.engine import serving
-from tests.vllm.shops import department, first_queries, read_gold, write_unseen_pairs
+from tests.vllm.shops import department, first_queries, merged, read_gold, write_unseen_pairs
 from tests.vllm.small_model import write_small_model
 
 PLACE = Path("build/vllm")
 DEPARTMENT = "clothing, shoes & jewelry"
+SIZES = {  # seed, items, labelled queries; what starts with `shop` is learnt from
+    "shop-1": (101, 12000, 6000),
+    "shop-2": (102, 12000, 6000),
+    "shop-3": (103, 12000, 6000),
+    "fitted": (3, 6000, 1600),
+    "unseen": (7, 4000, 300),
+}
 JUDGED = 480  # unseen pairs the tuned model judges
 COMPARED = 240  # of them, those every other model judges as well
 TUNING = (
@@ -80,13 +87,10 @@ def ellm(*words: object) -> str:
 
 def made_shops() -> Shops:
     """Both shops, the training one without the other's queries."""
-    raw = [PLACE / name for name in ("learnt-raw", "unseen-raw", "fitted-raw")]
-    sizes = (("101", 12000, 6000), ("7", 4000, 300), ("3", 6000, 1600))
-    steps = [_shop_step(folder, *size) for folder, size in zip(raw, sizes, strict=True)]
-    _run(steps)
-    learnt, unseen, _ = (
-        department(f, f.with_name(f.name.removesuffix("-raw")), DEPARTMENT) for f in raw
-    )
+    _run([_shop_step(name, *size) for name, size in SIZES.items()])
+    parts = {name: department(PLACE / f"{name}-raw", PLACE / name, DEPARTMENT) for name in SIZES}
+    unseen = parts["unseen"]
+    learnt = merged({n: p for n, p in parts.items() if n.startswith("shop")}, PLACE / "learnt")
     shops = Shops(
         learnt,
         unseen,
@@ -122,13 +126,14 @@ def _run(steps: Sequence[Step]) -> None:
         run_steps([step], PLACE / "steps", say=print)
 
 
-def _shop_step(folder: Path, seed: str, items: int, queries: int) -> Step:
+def _shop_step(name: str, seed: int, items: int, queries: int) -> Step:
+    folder = PLACE / f"{name}-raw"
     words = (
-        *("data", "sample-shop", "--out", str(folder), "--seed", seed, "--items", str(items)),
-        *("--labelled-queries", str(queries), "--unlabelled-queries", "100"),
+        *("data", "sample-shop", "--out", folder, "--seed", seed, "--items", items),
+        *("--labelled-queries", queries, "--unlabelled-queries", 100),
     )
     out = folder / "shop_pairs.parquet"
-    return Step(folder.name, f"make {folder.name}", words, (), (out,), ("relevance.sample_shop",))
+    return Step(name, name, tuple(map(str, words)), (), (out,), ("relevance.sample_shop",))
 
 
 def _annotation_steps(shops: Shops) -> list[Step]:

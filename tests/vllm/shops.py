@@ -1,15 +1,16 @@
 """One department of a sample shop, in lower case: little enough language for a small model.
 
-A shop to learn from and one whose queries the learner never sees.
+Shops to learn from and one whose queries the learner never sees.
 """
 
 import json
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from relevance.chain_of_thought import parse
@@ -40,6 +41,20 @@ def department(source: Path, target: Path, root: str) -> Path:
     for name, rows in tables.items():
         schema = pq.read_schema(source / f"shop_{name}.parquet")
         pq.write_table(pa.Table.from_pylist(rows, schema), target / f"shop_{name}.parquet")
+    return target / "shop"
+
+
+def merged(sources: Mapping[str, Path], target: Path) -> Path:
+    """Put the items and pairs of several shops into one; ids get their shop's name in front."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("items", "pairs"):
+        tables = []
+        for shop, prefix in sources.items():
+            table = pq.read_table(f"{prefix}_{name}.parquet")
+            place = table.column_names.index("item_id")
+            ids = pc.binary_join_element_wise(shop, table["item_id"], "-")
+            tables.append(table.set_column(place, "item_id", ids))
+        pq.write_table(pa.concat_tables(tables), target / f"shop_{name}.parquet")
     return target / "shop"
 
 
