@@ -169,16 +169,16 @@ def test_a_soak_counts_refreshes_and_swaps_and_holds(shop, tmp_path: Path) -> No
 def test_scaling_goes_on_where_it_stopped(shop, tmp_path: Path) -> None:
     store, data = shop
     options = ("--store", store, "--data", data, "--out", tmp_path)
-    series = ("--only", "encoder: tokens", "--parts", "points")
+    series = ("--only", "engine: query tokens", "--parts", "points")
 
     first = bench("scaling", *options, *series)
     again = bench("scaling", *options, *series)
 
     assert first.returncode == again.returncode == 0, first.stderr + again.stderr
-    assert first.stderr.count("encoder: tokens") == 7
-    assert again.stderr.count("encoder: tokens") == 0
+    assert first.stderr.count("engine: query tokens") == 7
+    assert again.stderr.count("engine: query tokens") == 0
     assert (tmp_path / "scaling-tokens.svg").exists()
-    assert "encoder: tokens" in again.stdout
+    assert "engine: query tokens" in again.stdout
 
 
 def test_peers_that_need_no_model_are_measured_and_others_say_why_they_are_not(
