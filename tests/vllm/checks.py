@@ -37,7 +37,7 @@ class Measures:
 
     `parsed`: pairs with a chain of thought. `grounded`: stated values that stand in the text they
     are said of (the query; the item as the prompt shows it). `product_f1`: what the query asks for
-    as product and the verdict on it, both as in the gold chain.
+    as product, as in the gold chain; `verdict_f1`: that with the gold chain's verdict on it.
     """
 
     pairs: int
@@ -45,6 +45,7 @@ class Measures:
     parsed: float
     grounded: float
     product_f1: float
+    verdict_f1: float
 
     def content(self) -> dict[str, Any]:
         """As plain data."""
@@ -65,7 +66,8 @@ def measured(pairs: Sequence[Seen]) -> Measures:
         ),
         parsed=len(said) / len(pairs),
         grounded=sum(stated) / max(len(stated), 1),
-        product_f1=_product_f1(pairs),
+        product_f1=_f1([(_asked(p.thought), _asked(p.gold)) for p in pairs]),
+        verdict_f1=_f1([(_judged(p.thought), _judged(p.gold)) for p in pairs]),
     )
 
 
@@ -97,17 +99,20 @@ def _stated(pair: Seen) -> list[bool]:
     return asked + [bool(find_occurrences(shown, offered)) for offered in offers]
 
 
-def _products(thought: ChainOfThought | None) -> set[tuple[str, Verdict]]:
+def _judged(thought: ChainOfThought | None) -> set[tuple[str, Verdict]]:
+    """The products asked for, and the verdict on each."""
     findings = thought.findings if thought is not None else ()
     return {(fold(f.asked).text, f.verdict) for f in findings if f.aspect == "product"}
 
 
-def _product_f1(pairs: Sequence[Seen]) -> float:
-    right = said = asked = 0
-    for pair in pairs:
-        found, gold = _products(pair.thought), _products(pair.gold)
-        right, said, asked = right + len(found & gold), said + len(found), asked + len(gold)
-    return 2 * right / max(said + asked, 1)
+def _asked(thought: ChainOfThought | None) -> set[str]:
+    return {product for product, _ in _judged(thought)}
+
+
+def _f1(pairs: Sequence[tuple[set[Any], set[Any]]]) -> float:
+    """Over all pairs of what was said and what was right."""
+    right = sum(len(said & gold) for said, gold in pairs)
+    return 2 * right / max(sum(len(said) + len(gold) for said, gold in pairs), 1)
 
 
 def seen_pairs(

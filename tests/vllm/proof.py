@@ -301,17 +301,18 @@ def write_table(rows: Sequence[Row]) -> None:
         for row in rows
     ]
     (PLACE / "table.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    head = "judge | pairs | ROC-AUC | parsed | grounded | product F1 | tokens read + written a pair"
-    lines = [f"| {head} |", "|" + " --- |" * 7, *(_line(row) for row in rows)]
+    head = "judge | pairs | ROC-AUC | parsed | grounded | product F1 | with its verdict | tokens read + written a pair"
+    lines = [f"| {head} |", "|" + " --- |" * 8, *(_line(row) for row in rows)]
     (PLACE / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _line(row: Row) -> str:
     found, report = row.measures, row.report or {}
     shares = (
-        [f"{v:.1%}" for v in (found.parsed, found.grounded)] + [f"{found.product_f1:.2f}"]
+        [f"{v:.1%}" for v in (found.parsed, found.grounded)]
+        + [f"{found.product_f1:.2f}", f"{found.verdict_f1:.2f}"]
         if found
-        else ["–"] * 3
+        else ["–"] * 4
     )
     tokens = (
         f"{report['prompt_tokens_per_pair']:.0f} + {report['completion_tokens_per_pair']:.0f}"

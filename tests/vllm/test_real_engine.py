@@ -81,11 +81,16 @@ def test_the_tuned_model_judges_unseen_queries(rows: dict[str, Row]) -> None:
 
 
 def test_every_answer_bound_by_grammar_parses(rows: dict[str, Row]) -> None:
-    """Even those of a model that never learnt anything."""
-    for name in ("cot", "zero"):
-        measures = rows[name].measures
-        assert measures is not None
-        assert measures.parsed == 1.0
+    """Of a model that never learnt to end, those that were not cut off."""
+    tuned, zero = rows["cot"], rows["zero"]
+
+    assert tuned.measures is not None
+    assert tuned.measures.parsed == 1.0
+    assert zero.measures is not None
+    assert zero.report is not None
+    unparsed = zero.pairs - round(zero.measures.parsed * zero.pairs)
+    assert unparsed == zero.report["faults"].get("truncated", 0)
+    assert set(zero.report["faults"]) <= {"truncated"}
 
 
 def test_free_running_answers_parse(rows: dict[str, Row]) -> None:
