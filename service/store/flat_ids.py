@@ -82,6 +82,15 @@ class FlatIds:
         return same & (differing[ends] == differing[ends - lengths])
 
 
+def encode_ids(item_ids: Iterable[str]) -> list[bytes]:
+    """Each id's bytes, as `encode_id` gives them, without a Python call an id."""
+    kept = list(item_ids)
+    try:
+        return list(map(str.encode, kept))
+    except UnicodeEncodeError:
+        return [encode_id(item_id) for item_id in kept]
+
+
 def encode_id(item_id: str) -> bytes:
     """An id's bytes; a lone surrogate, which no catalogue can hold, is merely an unknown id."""
     return item_id.encode("utf-8", "surrogatepass")

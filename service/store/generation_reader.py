@@ -19,7 +19,7 @@ from relevance.errors import BadGeneration
 from relevance.generation import GenerationManifest, StorePaths
 from service.store.base import Base, open_base
 from service.store.delta_log import SegmentFile, segment_files
-from service.store.flat_ids import encode_id
+from service.store.flat_ids import encode_ids
 from service.store.id_index import HashIds, hash_ids
 from service.store.item_records import SCHEMA, items_of, record_batch, record_hashes
 from service.store.overlay import REMOVED, Overlay
@@ -61,7 +61,7 @@ class GenerationReader:
 
     def rows_of(self, item_ids: Sequence[str]) -> Int64[np.ndarray, " ids"]:
         """The arena row of each id, -1 where the snapshot does not know it."""
-        encoded = [encode_id(item_id) for item_id in item_ids]
+        encoded = encode_ids(item_ids)
         rows = self.base.index.entries_of(encoded)
         if len(self.overlay):
             entries = self.overlay.index.entries_of(encoded)

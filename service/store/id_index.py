@@ -14,7 +14,7 @@ import xxhash
 from jaxtyping import Int64, UInt32, UInt64
 
 from relevance.errors import BadInput
-from service.store.flat_ids import FlatIds, encode_id
+from service.store.flat_ids import FlatIds, encode_ids
 
 IDS_PER_BUCKET = 8  # one cache line of hashes
 
@@ -65,7 +65,7 @@ class IdIndex:
 
     def rows_of(self, item_ids: Sequence[str]) -> Int64[np.ndarray, " ids"]:
         """The entry of each id, -1 for an unknown one."""
-        return self.entries_of([encode_id(item_id) for item_id in item_ids])
+        return self.entries_of(encode_ids(item_ids))
 
     def entries_of(self, encoded: Sequence[bytes]) -> Int64[np.ndarray, " ids"]:
         """The same for ids that are encoded already."""

@@ -23,7 +23,7 @@ from service.fakes import WordEncoder
 from service.item_codec import ItemCodec
 from service.serving import open_current
 from service.store.build import ITEMS_PER_RECORD_BATCH, seal_generation, writing_files
-from service.store.flat_ids import FlatIds, encode_id
+from service.store.flat_ids import FlatIds, encode_id, encode_ids
 from service.store.generation_reader import GenerationReader, open_generation
 from service.store.id_index import HashIds, IdIndex, hash_ids
 from service.store.publish import place_bundle, publish, writing
@@ -93,6 +93,15 @@ def test_an_id_that_comes_twice_is_refused() -> None:
 
     with pytest.raises(BadInput, match="item_id `bb`: expected each id once, got it twice"):
         index.check_distinct()
+
+
+@given(st.lists(st.text(alphabet=st.characters(), max_size=5), max_size=6))
+def test_ids_become_bytes_together_as_they_do_alone(item_ids) -> None:
+    assert encode_ids(item_ids) == [encode_id(item_id) for item_id in item_ids]
+
+
+def test_a_lone_surrogate_is_an_id_like_another() -> None:
+    assert encode_ids(["a", "\ud800", "b"]) == [b"a", b"\xed\xa0\x80", b"b"]
 
 
 @FEW

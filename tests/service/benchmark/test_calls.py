@@ -20,7 +20,8 @@ from service.wire import ScoreRequest
 # Raise a ceiling only for a reason that is worth the time.
 FIXED_CEILING = 480  # calls of a request with a query nobody asked before, without its candidates
 CHUNK_CEILING = 60  # calls of one more run of the graph
-PER_CANDIDATE = 2  # calls: its id becomes bytes; all else is done in arrays
+SLACK = 20  # calls that come and go with sizes of buffers
+PER_CANDIDATE = 0  # calls: what is done for every candidate is done in arrays
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +52,11 @@ def test_a_request_makes_no_more_python_calls_than_its_ceiling(opened: Snapshot)
     assert calls.total() <= FIXED_CEILING + 100 * PER_CANDIDATE, calls.most_common(20)
 
 
-def test_a_candidate_costs_a_look_at_its_id_and_no_other_call(opened: Snapshot) -> None:
+def test_a_candidate_costs_no_call_of_its_own(opened: Snapshot) -> None:
     few = request_calls(opened, 100, query="blue cotton")
     many = request_calls(opened, 500, query="oak desk")
 
-    assert (many - few).total() <= 400 * PER_CANDIDATE, (many - few).most_common(5)
+    assert (many - few).total() <= 400 * PER_CANDIDATE + SLACK, (many - few).most_common(5)
 
 
 def test_another_chunk_costs_few_calls(opened: Snapshot) -> None:
