@@ -22,20 +22,9 @@ from teacher.online.llm.wire import ReadBy
 from tests.vllm.checks import LEAST, shortfalls
 from tests.vllm.distil import distilled_store, explained
 from tests.vllm.engine import serving
-from tests.vllm.proof import (
-    PLACE,
-    TUNED,
-    Judged,
-    Row,
-    Shops,
-    ellm,
-    made_models,
-    made_shops,
-    table_of,
-    token_reports,
-    write_table,
-)
+from tests.vllm.proof import PLACE, TUNED, Shops, ellm, made_models, made_shops
 from tests.vllm.shops import first_queries
+from tests.vllm.side_by_side import Judged, Row, table_of, token_reports, write_table
 from tests.vllm.small_model import STYLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
