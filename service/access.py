@@ -2,7 +2,8 @@
 
 Operators' paths (`/admin…`, `/docs`, `/redoc`, `/metrics`, `/console/api…`) are open on loopback
 only; from elsewhere they ask for a key, and where no key was made for them nobody gets in. Scoring
-asks for a key as soon as one for scoring is in the file. Keys are `api_keys.py`'s, how often is admission's.
+asks for a key as soon as one for scoring is in the file. Keys are `api_keys.py`'s, how often is
+admission's.
 """
 
 from collections.abc import Iterable

@@ -16,7 +16,9 @@ FILE = typer.Option(..., help="The file `--api-keys` of `ellm serve` names.")
 def new_command(
     name: str = typer.Option(..., help="Who will use it; shown in logs and counted by limits."),
     file: Path = FILE,
-    scope: list[str] = typer.Option(["score"], help="score, metrics, console or admin; may be repeated."),
+    scope: list[str] = typer.Option(
+        ["score"], help="score, metrics, console or admin; may be repeated."
+    ),
     expires: str | None = typer.Option(None, help="First day it no longer holds, say 2030-01-31."),
 ) -> None:
     """Make a key and print it; only its hash is kept, so it cannot be shown again."""

@@ -15,7 +15,7 @@ from relevance.domain import Item, Judgement, Target
 from relevance.records import read_catalogue, read_judgements, read_pairs, write_pairs
 from tests.vllm.checks import Measures, Seen, measured, seen_pairs, token_overlap
 from tests.vllm.engine import serving
-from tests.vllm.proof import PLACE, TUNED, Shops, ellm
+from tests.vllm.proof import JUDGED, PLACE, TUNED, Shops, ellm
 from tests.vllm.shops import read_gold
 
 HEADS = (
@@ -28,7 +28,7 @@ HEADS = (
     "with its verdict",
     "tokens read + written a pair",
 )
-COUNTED = 80  # pairs of each way of asking whose tokens are counted
+COUNTED = 32  # pairs of each way of asking whose tokens are counted
 GUIDANCES = ("tuned", "few_shot")
 ANSWERS = {
     "chain of thought, bound": ("--target", "cot"),
@@ -131,9 +131,10 @@ def table_of(models: dict[str, Path], judged: Judged, tuned_address: str) -> lis
 def token_reports(shops: Shops, address: str) -> dict[str, dict[str, Any]]:
     """What a pair costs in tokens, by prompt and kind of answer; each on pairs of its own.
 
-    Pairs are asked once only, so that what the cache holds of them is the shared beginning.
+    Nothing asked for them before, so that what the cache holds is what prompts share.
     """
-    pairs, found = read_pairs(shops.judged), {}
+    pairs = read_pairs(Path(f"{shops.unseen}_pairs.parquet"))[JUDGED:]
+    found = {}
     for number, (guidance, answer) in enumerate(product(GUIDANCES, ANSWERS)):
         chosen, report = PLACE / "counted_pairs.parquet", PLACE / "counted.json"
         out = PLACE / "counted.parquet"
