@@ -28,7 +28,7 @@ HEADS = (
     "with its verdict",
     "tokens read + written a pair",
 )
-COUNTED = 32  # pairs of each way of asking whose tokens are counted
+COUNTED = 14  # pairs of each way of asking whose tokens are counted
 GUIDANCES = ("tuned", "few_shot")
 ANSWERS = {
     "chain of thought, bound": ("--target", "cot"),
@@ -143,7 +143,7 @@ def token_reports(shops: Shops, address: str) -> dict[str, dict[str, Any]]:
         ellm(
             *("teach", "judge", "--endpoint", address, "--pairs", chosen, "--out", out),
             *("--items", f"{shops.unseen}_items.parquet", "--guidance", guidance),
-            *("--max-tokens", 120, "--at-once", 32, "--report", report, *ANSWERS[answer]),
+            *("--max-tokens", 120, "--at-once", 2, "--report", report, *ANSWERS[answer]),
         )
         found[f"{guidance}, {answer}"] = json.loads(report.read_text(encoding="utf-8"))
     lines = ["| prompt, answer | read | of them cached | written |", "| --- | --- | --- | --- |"]
