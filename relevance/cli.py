@@ -67,6 +67,10 @@ EXTRA_OF_MODULE = {
     "crc32c": "service",
     "faiss": "service",
     "ray": "ray",
+    "trl": "sft",
+    "peft": "sft",
+    "datasets": "sft",
+    "accelerate": "sft",
 }
 
 
