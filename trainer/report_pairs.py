@@ -5,55 +5,25 @@ there but wrong, such as evidence outside its text, is refused.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from relevance.domain import EvidenceSpan, Label, Relevance, Side
 from relevance.errors import BadInput
+from relevance.marked_text import marked
 from trainer.report_numbers import View, decimals
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A run of characters under the same evidence; `spans` is empty where there is none."""
-
-    text: str
-    spans: tuple[EvidenceSpan, ...]
-
-    @property
-    def relevance(self) -> Relevance | None:
-        """Irrelevant beats relevant on overlap, as in training."""
-        if not self.spans:
-            return None
-        found = {span.relevance for span in self.spans}
-        return Relevance.IRRELEVANT if Relevance.IRRELEVANT in found else Relevance.RELEVANT
-
-    @property
-    def says(self) -> str:
-        """`color: irrelevant, product: relevant`."""
-        said = (f"{span.aspect.replace('_', ' ')}: {span.relevance}" for span in self.spans)
-        return ", ".join(dict.fromkeys(said))
-
-
-def pieces(text: str, spans: Sequence[EvidenceSpan]) -> tuple[Piece, ...]:
-    """`text` cut at every end of a span; joined again it is `text`, however spans overlap."""
-    bounds = sorted({0, len(text), *(at for span in spans for at in (span.start, span.end))})
-    return tuple(
-        Piece(text[start:end], tuple(s for s in spans if s.start <= start and end <= s.end))
-        for start, end in zip(bounds, bounds[1:], strict=False)
-    )
 
 
 def pair_view(entry: Mapping[str, Any], number: int) -> View:
     """What the template shows of an explained pair; `BadInput` where it contradicts itself."""
+    where = f"explained pair {number}"
     score, threshold = entry["score"], entry.get("threshold")
     spans = tuple(_span(record, number) for record in entry.get("spans") or ())
     good = entry.get("good")
     human = None if good is None else str(Label.GOOD if good else Label.BAD)
     label = entry.get("label")
     return {
-        "query": _marked(entry["query"], Side.QUERY, spans, number),
-        "title": _marked(entry["title"], Side.TITLE, spans, number),
+        "query": marked(entry["query"], Side.QUERY, spans, where=where),
+        "title": marked(entry["title"], Side.TITLE, spans, where=where),
         "item_id": entry.get("item_id"),
         "score": None if score is None else decimals(score),
         "score_percent": None if score is None else f"{100 * score:.1f}%",
@@ -69,17 +39,6 @@ def pair_view(entry: Mapping[str, Any], number: int) -> View:
         "bias": None if entry.get("bias") is None else _signed(entry["bias"]),
         "logit": None if entry.get("logit") is None else _signed(entry["logit"]),
     }
-
-
-def _marked(text: str, side: Side, spans: Sequence[EvidenceSpan], number: int) -> tuple[Piece, ...]:
-    own = [span for span in spans if span.side is side]
-    for span in own:
-        if span.end > len(text):
-            raise BadInput(
-                f"explained pair {number}: expected {side} evidence within [0, {len(text)}), "
-                f"got [{span.start}, {span.end})"
-            )
-    return pieces(text, own)
 
 
 def _span(record: Mapping[str, Any], number: int) -> EvidenceSpan:

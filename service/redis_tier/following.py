@@ -81,7 +81,7 @@ def _lags(watcher: Watcher) -> str:
     return f"{len(watcher.lags):,} changes, from entry to delta p50 {p50:.3f} s, p99 {p99:.3f} s"
 
 
-def _metrics(port: int | None, host: str) -> Callable[[WatchStep], None]:
+def _metrics(port: int | None, host: str = LOOPBACK) -> Callable[[WatchStep], None]:
     """Counts steps where Prometheus finds them; nowhere without a port."""
     if port is None:
         return lambda step: None

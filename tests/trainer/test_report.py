@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from relevance.domain import EvidenceSpan, Judgement, Relevance, Side, Target
+from relevance.domain import Judgement, Target
 from relevance.errors import BadInput
 from relevance.records import DataSet, Pair, find_data_set, write_judgements, write_pairs
 from trainer.evaluate import compare
@@ -20,7 +20,7 @@ from trainer.fold_scores import read_fold
 from trainer.report import render_report
 from trainer.report_figures import _precision_on_grid, _roc_on_grid, mean_curve
 from trainer.report_numbers import difference_sentence, gap_sentences, percent, points, reading
-from trainer.report_pairs import pair_view, pieces
+from trainer.report_pairs import pair_view
 from trainer.score_files import write_scores
 
 HOSTILE = '<script>alert("x")</script> & "quoted" {{ 7 * 7 }}'
@@ -386,20 +386,6 @@ def test_the_area_under_an_averaged_curve_is_the_mean_of_the_areas(example: Exam
     assert precision is not None
     assert np.trapezoid(roc, np.linspace(0, 1, 201)) == pytest.approx(model["roc_auc"], abs=0.01)
     assert precision.mean() == pytest.approx(model["neg_pr_auc"], abs=0.01)
-
-
-def test_overlapping_spans_cut_the_text_without_changing_it() -> None:
-    spans = (
-        EvidenceSpan(Side.TITLE, 0, 8, Relevance.RELEVANT, "color"),
-        EvidenceSpan(Side.TITLE, 4, 15, Relevance.IRRELEVANT, "product"),
-        EvidenceSpan(Side.TITLE, 4, 8, Relevance.IRRELEVANT, "product"),
-    )
-
-    cut = pieces("red water bottle", spans)
-
-    assert [piece.text for piece in cut] == ["red ", "wate", "r bottl", "e"]
-    assert [piece.relevance for piece in cut] == ["relevant", "irrelevant", "irrelevant", None]
-    assert cut[1].says == "color: relevant, product: irrelevant"
 
 
 def test_evidence_is_marked_where_it_stands(page: str) -> None:
