@@ -16,6 +16,7 @@ from relevance.errors import BadInput
 
 if TYPE_CHECKING:  # matplotlib takes a second to import
     from matplotlib.figure import Figure
+    from matplotlib.ticker import Formatter
 
 INK, MUTED, GRID, PAPER = "#1c2733", "#5a6775", "#d9dee4", "#ffffff"
 COLORS = ("#1f5fd0", "#b8590b", "#0e7a5f", "#7a3fa8", "#6d7683")  # told apart without red and green
@@ -123,6 +124,8 @@ def drawn(plot: Plot) -> "Figure":
     _annotate(axes, plot)
     axes.xaxis.set_major_formatter(_plain)
     axes.yaxis.set_major_formatter(_plain)
+    if plot.log_y:
+        axes.yaxis.set_minor_formatter(_plain_between())
     axes.legend(loc="best", fontsize=9)
     return figure
 
@@ -154,6 +157,17 @@ def _annotate(axes: Any, plot: Plot) -> None:
 def _finite(line: Line) -> Line:
     pairs = [(x, y) for x, y in zip(line.x, line.y, strict=True) if math.isfinite(y)]
     return Line(line.label, [x for x, _ in pairs], [y for _, y in pairs])
+
+
+def _plain_between() -> "Formatter":
+    """Plain numbers where matplotlib would write 6 × 10¹, and nowhere else."""
+    from matplotlib.ticker import LogFormatter
+
+    class Plain(LogFormatter):
+        def __call__(self, value: float, at: int | None = None) -> str:
+            return _plain(value, at) if super().__call__(value, at) else ""
+
+    return Plain(minor_thresholds=(2, 0.6))
 
 
 def _plain(value: float, _: object) -> str:
