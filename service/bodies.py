@@ -32,6 +32,10 @@ ENCODERS: dict[Encoding, Callable[[Any], bytes]] = {
 _PLACE = re.compile(r" - at `(?:key in )?\$(.*)`$")  # how msgspec ends a message about a field
 
 
+# What decoding raises for a body that is not of its encoding, beside msgspec.ValidationError.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
 def encoding_of(media_types: str | None, *, otherwise: Encoding = Encoding.JSON) -> Encoding:
     """The encoding a `content-type` or `accept` header names first; JSON where it names neither."""
     for media_type in (media_types or "").lower().split(","):
@@ -49,8 +53,8 @@ def read(body: bytes, schema: type[T], encoding: Encoding) -> T:
         return _decoder(schema, encoding)(body)
     except msgspec.ValidationError as fault:
         raise _misfit(str(fault)) from fault
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise Refused(400, f"invalid_{encoding.name.lower()}", str(fault)) from fault
+    except UNREADABLE as fault:
+        raise _unreadable(fault, encoding) from fault
 
 
 def read_one_of(
@@ -78,11 +82,16 @@ def reply(content: Any, encoding: Encoding, *, status: int = 200) -> Response:
 
 
 def _names(body: bytes, encoding: Encoding) -> set[str]:
-    """A body's field names; none where it is no object."""
+    """A body's field names; none where it is no object.
+
+    A body can be unreadable beyond the place where the first shape already gave up: refused too.
+    """
     try:
         return set(_decoder(dict[str, msgspec.Raw], encoding)(body))
     except msgspec.ValidationError:
         return set()
+    except UNREADABLE as fault:
+        raise _unreadable(fault, encoding) from fault
 
 
 def _told_apart(names: set[str], schemas: Sequence[type[msgspec.Struct]]) -> type[msgspec.Struct]:
@@ -116,6 +125,10 @@ def _decoder(schema: Any, encoding: Encoding) -> Callable[[bytes], Any]:
     if encoding is Encoding.JSON:
         return msgspec.json.Decoder(schema).decode
     return msgspec.msgpack.Decoder(schema).decode
+
+
+def _unreadable(fault: Exception, encoding: Encoding) -> Refused:
+    return Refused(400, f"invalid_{encoding.name.lower()}", str(fault))
 
 
 def _misfit(message: str) -> Refused:

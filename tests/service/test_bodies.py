@@ -148,3 +148,31 @@ def test_an_inline_item_is_normalised_as_a_catalogues_are() -> None:
     item = sent.to_item()
 
     assert (item.title, item.attributes) == ("Oak desk", (("size", "4"),))
+
+
+TWO_SHAPES = (ScoreRequest, BatchRequest)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"T": 1, "U": Infinity}', b'{"requests": [], "x": \xff}', b'{"T": 1, ' + b'"a": [' * 3000],
+)
+def test_a_body_unreadable_beyond_its_first_misfit_is_refused_by_a_route_of_two_shapes(
+    body,
+) -> None:
+    with pytest.raises(Refused) as refused:
+        bodies.read_one_of(body, TWO_SHAPES, Encoding.JSON)
+
+    assert (refused.value.status, refused.value.code) == (400, "invalid_json")
+
+
+@UNHURRIED
+@given(body=st.binary(max_size=60), encoding=st.sampled_from(Encoding))
+def test_any_bytes_are_read_or_refused_by_a_route_of_two_shapes(body, encoding) -> None:
+    status = 200
+    try:
+        bodies.read_one_of(body, TWO_SHAPES, encoding)
+    except Refused as refused:
+        status = refused.status
+
+    assert status in (200, 400, 422)

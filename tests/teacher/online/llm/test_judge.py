@@ -263,4 +263,6 @@ def test_samples_have_seeds_of_their_own() -> None:
 
     at(behaviour, lambda m: write_chains(m, messages, sampling))
 
-    assert [chat.get("seed") for chat in behaviour.chats] == [7, 7, 8, 9]
+    first, *continued = [chat.get("seed") for chat in behaviour.chats]
+    assert first == 7
+    assert sorted(continued) == [7, 8, 9]  # under way together, they arrive in any order
