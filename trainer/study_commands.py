@@ -22,6 +22,9 @@ def study(
     out: Path = typer.Option(Path("docs/results"), help="Folder of the tables and of runs/."),
     quick: bool = typer.Option(False, "--quick", help="Table 4's ColBERT rows, 2 folds, 1 seed."),
     row: list[str] = typer.Option([], help="Only these rows (may be repeated)."),
+    fold: list[int] = typer.Option(
+        [], min=0, help="Run only these folds (may be repeated): machines can share a study."
+    ),
     folds: int | None = typer.Option(None, min=1, help="At most so many folds of each row."),
     steps: int | None = typer.Option(None, min=1, help="Optimiser steps, the recipes' by default."),
     settings: Path | None = typer.Option(
@@ -47,7 +50,14 @@ def study(
     if unknown:
         raise BadInput(f"row: expected one of {', '.join(rows)}; got {unknown[0]}")
     material = StudyMaterial(data, work, backbone)
-    plan = plan_study(rows, material, out / "runs", folds=folds, only=frozenset(row))
+    plan = plan_study(
+        rows,
+        material,
+        out / "runs",
+        folds=folds,
+        only=frozenset(row),
+        only_folds=frozenset(fold),
+    )
     minutes = expected_seconds(plan.to_run, plan.finished) / 60
     typer.echo(
         f"{len(plan.finished)} cells are finished, {len(plan.to_run)} to run: "

@@ -38,8 +38,13 @@ def plan_study(
     *,
     folds: int | None = None,
     only: frozenset[str] = frozenset(),
+    only_folds: frozenset[int] = frozenset(),
 ) -> Plan:
-    """Find what is finished; `folds` bounds the folds of every row, `only` the rows to run."""
+    """Find what is finished; `folds` bounds the folds of every row.
+
+    `only` names the rows to run and `only_folds` the folds (none: all), so that several processes
+    or machines can share a study: each writes cells of its own.
+    """
     finished, to_run, missing = [], [], []
     for row in rows.values():
         wanted = min(row.folds, material.assignment.folds, folds or row.folds)
@@ -54,7 +59,7 @@ def plan_study(
                 found = read_cell(results, cell)
                 if found is not None:
                     finished.append(found)
-                elif not only or row.name in only:
+                elif row.name in (only or {row.name}) and fold in (only_folds or {fold}):
                     to_run.append(cell)
     return Plan(tuple(finished), tuple(_first_folds_first(to_run)), tuple(missing))
 

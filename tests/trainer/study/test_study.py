@@ -103,6 +103,22 @@ def test_cells_are_run_once_and_the_tables_name_what_was_run(work, tmp_path, wid
     )
 
 
+def test_two_runs_that_share_a_study_by_fold_leave_nothing_to_run(
+    work, tmp_path, wide_backbone_folder
+):
+    out, lexical = tmp_path / "out", row_options("token overlap")
+    words = ("--folds", 2, "--backbone", wide_backbone_folder, *lexical)
+
+    second = run(work, out, *words, "--fold", 1)
+    first = run(work, out, *words, "--fold", 0)
+    whole = run(work, out, *words)
+
+    assert "0 cells are finished, 1 to run" in second.output
+    assert "token overlap, fold 1" in second.output
+    assert "1 cells are finished, 1 to run" in first.output
+    assert "2 cells are finished, 0 to run" in whole.output
+
+
 def test_a_students_cell_holds_measures_cost_and_slices_that_its_scores_give(
     work, tmp_path, wide_backbone_folder
 ):
