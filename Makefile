@@ -16,7 +16,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 ENGINE := build/vllm-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-all test-vllm loadtest bench bench-scaling console-picture soak check format clean
+.PHONY: help demo serve test test-all test-vllm loadtest bench bench-scaling kill-drill console-picture soak check format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,10 @@ bench: $(VENV)/.all-installed $(PEERS)/.ready | build/demo/latest ## beside what
 
 bench-scaling: $(VENV)/.all-installed | build/demo/latest ## what grows with what; goes on where it stopped
 	$(ELLM) bench scaling $(BENCH) $(OPTIONS)
+
+kill-drill: $(VENV)/.all-installed ## kill -9 the refresh at 200 seeded moments; KILLS= for more
+	KILLS=$(or $(KILLS),200) $(BIN)/python -m pytest tests/service/test_refresh_crashes.py \
+	    -m slow -k killed -p no:xdist -s
 
 console-picture: $(VENV)/.all-installed | build/demo/latest ## the README's picture of the explain console, and its times
 	$(BIN)/python -m tests.service.console.take_pictures $(OPTIONS)

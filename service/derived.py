@@ -41,6 +41,24 @@ def derived_folder(store: StorePaths, kind: str, generation_id: str) -> Path:
     return store.root / kind / generation_id
 
 
+def is_derived(store: StorePaths, kind: str, generation_id: str) -> bool:
+    """Whether something of this kind was made of a generation; its files are not looked at."""
+    return (derived_folder(store, kind, generation_id) / MANIFEST).is_file()
+
+
+def derived_settings(
+    store: StorePaths, kind: str, generation_id: str
+) -> dict[str, str | int] | None:
+    """How something was made; None where it was not, and nothing where its manifest is broken."""
+    path = derived_folder(store, kind, generation_id) / MANIFEST
+    try:
+        return DerivedManifest.model_validate_json(path.read_bytes()).settings
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        return {}
+
+
 def write_derived(
     folder: Path,
     kind: str,

@@ -18,13 +18,15 @@ def index_command(
     from relevance.generation import StorePaths, read_current
     from service.candidates.index import build_candidates
     from service.store.generation_reader import open_generation
+    from service.store.publish import writing
 
     paths = StorePaths(store)
     current = read_current(paths)
     bundle = read_bundle(paths.bundle(current.bundle))
     generation = open_generation(paths.generation(current.generation), bundle)
     began = time.monotonic()
-    folder = build_candidates(paths, generation, span=span)
+    with writing(paths):
+        folder = build_candidates(paths, generation, span=span)
     held = sum(path.stat().st_size for path in folder.iterdir())
     typer.echo(f"items       {generation.manifest.items:,}")
     typer.echo(f"bytes       {held:,}")

@@ -21,6 +21,7 @@ def tokens_command(
         open_tokens,
     )
     from service.store.generation_reader import open_generation
+    from service.store.publish import writing
 
     if codec not in list(TokenCodec):
         raise BadInput(f"--codec: expected one of {', '.join(TokenCodec)}, got {codec}")
@@ -28,7 +29,8 @@ def tokens_command(
     current = read_current(paths)
     bundle = read_bundle(paths.bundle(current.bundle))
     generation = open_generation(paths.generation(current.generation), bundle)
-    folder = build_tokens(paths, generation, TokenCodec(codec))
+    with writing(paths):
+        folder = build_tokens(paths, generation, TokenCodec(codec))
     items = open_tokens(paths, generation)
     arena = generation.manifest.items * generation.manifest.item_bytes
     held = sum(path.stat().st_size for path in folder.iterdir())

@@ -1,16 +1,18 @@
 """Items whose rows do not fit here: a bounded cache over Redis, one pipelined fetch a request.
 
 A request gets a private copy of its candidates' rows, so nobody evicts what is being scored.
-Where Redis is gone, slow or lies, a local generation answers if there is one, and the reply says
-so. Which records changed comes from `invalidation.py`.
+Where Redis is gone, slow, lies or lacks an item, a local generation answers if there is one, and
+the reply says so; an item that Redis knows to be deleted stays deleted. Which records changed comes
+from `invalidation.py`.
 """
 
 from collections import OrderedDict
 from collections.abc import Sequence
 from threading import Lock
+from typing import Self
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Bool, Int64, UInt8
 
 from relevance.domain import Item
 from relevance.errors import Unavailable
@@ -22,6 +24,7 @@ from service.store.item_store import ItemStore
 
 REDIS_UNAVAILABLE = "redis_unavailable"
 REDIS_DAMAGED = "redis_damaged"  # records were there and could not be trusted
+REDIS_INCOMPLETE = "redis_incomplete"  # the local generation has items that Redis lacks
 
 
 class CachedItems:
@@ -79,13 +82,23 @@ class CachedItems:
         """There is no row to ask for; `stored_items` asks by id."""
         raise IndexError(f"row {row}: items over Redis are asked for by id")
 
+    def latest(self) -> Self:
+        """This cache, with the local generation behind it as of now."""
+        newer = getattr(self._local, "latest", None)
+        if newer is not None:
+            self._local = newer()
+        return self
+
     def stored_items(self, item_ids: Sequence[str]) -> list[Item | None]:
         """The catalogue's fields of some items, None where they cannot be had."""
         items = self._stored_there(item_ids)
         if self._local is None or None not in items:
             return items
-        here = stored_items(self._local, item_ids)
-        return [mine or other for mine, other in zip(items, here, strict=True)]
+        lacking = [item_id for item_id, item in zip(item_ids, items, strict=True) if item is None]
+        here = dict(zip(lacking, stored_items(self._local, lacking), strict=True))
+        for item_id in self._deleted([item_id for item_id in lacking if here[item_id] is not None]):
+            here[item_id] = None
+        return [item or here[item_id] for item_id, item in zip(item_ids, items, strict=True)]
 
     def find(self, item_ids: Sequence[str]) -> Found:
         """The rows of a request's candidates: cached, fetched, or the local generation's."""
@@ -93,14 +106,9 @@ class CachedItems:
         block, is_cached = self._copied(distinct)
         missing = np.flatnonzero(~is_cached).tolist()
         fetched = self._fetch([distinct[at] for at in missing])
-        degraded: tuple[str, ...] = ()
-        if fetched is None:
-            degraded = (REDIS_UNAVAILABLE,)
-        else:
-            block.rows[missing], block.is_found[missing] = fetched.rows, fetched.is_found
-            block.token_counts[missing] = fetched.token_counts
-            block.truncated[missing] = fetched.truncated
-            degraded = (REDIS_DAMAGED,) if fetched.is_refused.any() else ()
+        if fetched is not None:
+            for filled, come in zip(_of_request(block), _of_request(fetched), strict=True):
+                filled[missing] = come
         place = {item_id: at for at, item_id in enumerate(distinct)}
         row = np.fromiter((place[item_id] for item_id in item_ids), np.int64, len(item_ids))
         found = Found(
@@ -109,9 +117,9 @@ class CachedItems:
             row=row,
             token_counts=block.token_counts[row],
             truncated=block.truncated[row],
-            degraded=degraded,
+            degraded=_reasons(fetched),
         )
-        return self._completed(found, item_ids) if degraded else found
+        return self._completed(found, item_ids, is_deleted=block.is_deleted[row])
 
     def invalidate(self, item_ids: Sequence[str]) -> None:
         """Forget items whose records changed, those on their way from Redis included."""
@@ -143,6 +151,12 @@ class CachedItems:
         block.token_counts[cached], block.truncated[cached] = counts[:, 0], counts[:, 1] > 0
         block.is_found[cached] = True
         return block, slots >= 0
+
+    def _deleted(self, item_ids: list[str]) -> list[str]:
+        """Those that Redis knows to be gone."""
+        block = self._fetch(item_ids)
+        gone = [] if block is None else np.flatnonzero(block.is_deleted).tolist()
+        return [item_ids[at] for at in gone]
 
     def _stored_there(self, item_ids: Sequence[str]) -> list[Item | None]:
         if not self._breaker.lets_pass():
@@ -190,22 +204,38 @@ class CachedItems:
     def _free_slot(self) -> int:
         return self._free.pop() if self._free else self._slot_of.popitem(last=False)[1]
 
-    def _completed(self, found: Found, item_ids: Sequence[str]) -> Found:
-        """The local generation's rows where Redis gave none."""
-        if self._local is None:
+    def _completed(
+        self, found: Found, item_ids: Sequence[str], *, is_deleted: Bool[np.ndarray, " candidates"]
+    ) -> Found:
+        """The local generation's rows where Redis gave none, unless it knows that they are gone."""
+        lacking = np.flatnonzero(~found.is_known & ~is_deleted)
+        if self._local is None or not len(lacking):
             return found
-        lacking = np.flatnonzero(~found.is_known)
         local = find(self._local, [item_ids[at] for at in lacking.tolist()])
         arena, row = found.arena.copy(), found.row.copy()
         counts, truncated = found.token_counts.copy(), found.truncated.copy()
         arena[lacking] = np.where(local.is_known, local.arena + len(found.arenas), UNKNOWN)
         row[lacking] = local.row
         counts[lacking], truncated[lacking] = local.token_counts, local.truncated
+        incomplete = (REDIS_INCOMPLETE,) if local.is_known.any() else ()
         return Found(
             arenas=(*found.arenas, *local.arenas),
             arena=arena,
             row=row,
             token_counts=counts,
             truncated=truncated,
-            degraded=(*found.degraded, *local.degraded),
+            degraded=(*(found.degraded or incomplete), *local.degraded),
         )
+
+
+def _of_request(block: Block) -> tuple[np.ndarray, ...]:
+    """What of each record a request reads."""
+    flags = (block.truncated, block.is_found, block.is_deleted)
+    return block.rows, block.token_counts, *flags
+
+
+def _reasons(fetched: Block | None) -> tuple[str, ...]:
+    """What Redis's answer says against it; None stands for no answer."""
+    if fetched is None:
+        return (REDIS_UNAVAILABLE,)
+    return (REDIS_DAMAGED,) if fetched.is_refused.any() else ()

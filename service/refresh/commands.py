@@ -33,6 +33,11 @@ def refresh_command(
         None, help="Encode on the Ray cluster at this address; `local` makes one of this machine."
     ),
     rate: float | None = typer.Option(None, min=0.001, help="Most items encoded in a second."),
+    index: bool | None = typer.Option(
+        None,
+        "--index/--no-index",
+        help="Make search's candidate index too; by default where the generation before has one.",
+    ),
     metrics_file: Path | None = typer.Option(
         None, help="Prometheus text file (.prom) to leave the outcome in, failures included."
     ),
@@ -46,6 +51,7 @@ def refresh_command(
     import os
 
     from relevance.errors import BadInput
+    from service.refresh.beside import Index
     from service.refresh.metrics_file import told_to
     from service.refresh.plan import Extent, Options
     from service.refresh.refresh import plan_refresh, refresh
@@ -54,7 +60,12 @@ def refresh_command(
         raise BadInput("expected --full or --compact, got both")
     extent = Extent.ALL if full else Extent.COMPACT if compact else Extent.CHANGED
     options = Options(
-        extent=extent, items_per_second=rate, kind=format, ray=ray, reading=reading_bar
+        extent=extent,
+        items_per_second=rate,
+        kind=format,
+        ray=ray,
+        index={None: Index.AS_BEFORE, True: Index.WANTED, False: Index.UNWANTED}[index],
+        reading=reading_bar,
     )
     if dry_run:
         _say_plan(plan_refresh(bundle=bundle, items=items, store=store, options=options))
@@ -93,6 +104,8 @@ def _say_report(report: "RefreshReport") -> None:
     typer.echo(f"{report.no_text:,}, finished by a former run: {report.resumed:,})")
     typer.echo(f"bytes       {report.bytes:,}")
     typer.echo(f"seconds     {report.seconds:.1f} ({rate:,.0f} items encoded a second)")
+    for kind in report.beside:
+        typer.echo(f"beside it   {kind}")
     typer.echo(f"generation  {report.generation_id}")
     typer.echo(f"sequence    {report.sequence}")
 

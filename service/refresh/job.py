@@ -10,6 +10,7 @@ from jaxtyping import Int64
 
 from service.item_codec import ItemCodec
 from service.refresh.append import append_rows
+from service.refresh.beside import Index, make_beside, settings_before
 from service.refresh.encode import EncodingPool, Pace, open_codec, open_pool
 from service.refresh.plan import Options, Outcome, Plan, make_plan
 from service.refresh.ray_pool import open_ray_pool
@@ -28,7 +29,8 @@ class RefreshReport:
     """What a refresh did; `bytes` is the size of the embeddings it wrote.
 
     `cut` and `no_text` count among the items it wrote; `resumed` of those a former run had
-    finished. `damage` says why nothing of the generation that was current could be used.
+    finished. `beside` names what was made for search and FAISS; `damage` says why nothing of the
+    generation that was current could be used.
     """
 
     plan: Plan
@@ -41,6 +43,7 @@ class RefreshReport:
     no_text: int
     bytes: int
     seconds: float
+    beside: tuple[str, ...] = ()
     damage: str | None = None
 
 
@@ -50,7 +53,7 @@ def run(target: Target, spool: Spool, *, options: Options, progress: Progress) -
     job = Job(target, plan, options)
     if plan.outcome is Outcome.NOTHING:
         shutil.rmtree(spool.folder)
-        return job.report()
+        return replace(job.report(), beside=job.beside_live())
     places = np.arange(len(spool))
     if plan.outcome is Outcome.DELTA:
         places = np.flatnonzero(plan.differences.is_changed)
@@ -86,8 +89,9 @@ class Job:
             digests = write_rows(source, places, progress=tally.counting(progress))
         if self.plan.outcome is Outcome.DELTA:
             done = self._append(spool, places, codec)
+            beside = self.beside_live()
         else:
-            done = self._publish(spool, codec, digests)
+            done, beside = self._publish(spool, codec, digests)
         return replace(
             self.report(),
             generation_id=done.generation_id,
@@ -98,6 +102,7 @@ class Job:
             cut=tally.cut,
             no_text=tally.no_text,
             bytes=len(places) * self.target.bundle.rows * self.target.bundle.row_bytes,
+            beside=beside,
         )
 
     def report(self) -> RefreshReport:
@@ -110,6 +115,13 @@ class Job:
             seconds=0.0,
             damage=self.target.damage,
         )
+
+    def beside_live(self) -> tuple[str, ...]:
+        """Make what the generation that stays current lacks beside it; the kinds made."""
+        if self.target.live is None or self.options.index is not Index.WANTED:
+            return ()
+        wanted = settings_before(self.target.paths, self.options.index)
+        return make_beside(self.target.paths, self.target.live, wanted)
 
     def _pool(self) -> AbstractContextManager[EncodingPool]:
         place, bundle, workers = self.target.place, self.target.bundle, self.target.workers
@@ -135,7 +147,7 @@ class Job:
 
     def _publish(
         self, spool: Spool, codec: ItemCodec, digests: dict[str, list[int]]
-    ) -> GenerationReader:
+    ) -> tuple[GenerationReader, tuple[str, ...]]:
         began = self.target.began
         generation_id = f"{began:%Y%m%d-%H%M%S-%f}-{self.target.bundle.bundle_id[:8]}"
         folder = spool.folder
@@ -146,7 +158,10 @@ class Job:
             created=began.isoformat(timespec="seconds"),
             digests=digests,
         )
-        verify(open_generation(folder, self.target.bundle), codec)
+        written = open_generation(folder, self.target.bundle)
+        verify(written, codec)
+        wanted = settings_before(self.target.paths, self.options.index)
+        beside = make_beside(self.target.paths, written, wanted)
         for name in (HASHES, NOTE):  # until here a killed run is gone on with
             (folder / name).unlink()
         place = name_generation(self.target.paths, folder)
@@ -158,7 +173,7 @@ class Job:
             since=self.target.since,
             carry=carry_with(codec, self.target.bundle),
         )
-        return open_generation(self.target.paths.generation(generation_id), self.target.bundle)
+        return open_generation(place, self.target.bundle), beside
 
 
 class _Tally:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from relevance.bundle import BundleManifest
+from service.refresh.beside import Index
 from service.refresh.catalogue_source import CatalogueBatch
 from service.refresh.differences import Differences, all_new, find_differences
 from service.refresh.spool import Spool
@@ -57,7 +58,8 @@ class Options:
 
     `items_per_second` bounds the encoding, `kind` says what standard input holds, more changes
     than `delta_share` of the live items make a new generation, `ray` is the address of a Ray
-    cluster to encode on, and `reading` may show how the catalogue is read.
+    cluster to encode on, `index` says whether search's candidates are made too, and `reading` may
+    show how the catalogue is read.
     """
 
     extent: Extent = Extent.CHANGED
@@ -65,6 +67,7 @@ class Options:
     kind: str | None = None
     delta_share: float = DELTA_SHARE
     ray: str | None = None
+    index: Index = Index.AS_BEFORE
     reading: Reading = quietly
 
 

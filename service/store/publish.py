@@ -26,6 +26,7 @@ from service.item_codec import ItemCodec
 from service.store.base import check_bundle
 from service.store.delta_log import append_to, appending, join_segments, segment_files
 from service.store.item_records import items_of
+from service.store.retention import DERIVED
 from service.store.segment import Changes, read_segment
 
 
@@ -155,6 +156,11 @@ def _lock(lock: TextIO) -> None:
 
 
 def _remove_unfinished(store: StorePaths) -> None:
-    for kind in (store.generations, store.bundles, store.root / "deltas"):
+    """Hidden folders, and what was made for a generation that then never got its name."""
+    derived = [store.root / kind for kind in DERIVED]
+    for kind in (store.generations, store.bundles, store.root / "deltas", *derived):
         for folder in kind.glob(".*"):
+            shutil.rmtree(folder, ignore_errors=True)
+    for folder in (folder for kind in derived for folder in kind.glob("[!.]*")):
+        if not store.generation(folder.name).is_dir():
             shutil.rmtree(folder, ignore_errors=True)

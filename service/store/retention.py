@@ -124,7 +124,8 @@ def collect_garbage(store: StorePaths, *, keep: int) -> list[str]:
         folders = [store.root / kind / name for kind in (*KINDS, *DERIVED) for name in doomed]
         aside = [_set_aside(folder) for folder in folders if folder.is_dir()]
         for name in doomed:
-            forget(name, root=store.root)
+            for checked in (name, *(f"{kind}-{name}" for kind in DERIVED)):
+                forget(checked, root=store.root)
         left = {one.manifest.bundle_id for one in held_generations(store)}
         unused = [folder for folder in store.bundles.glob("[!.]*") if folder.name not in left]
         aside += [_set_aside(folder) for folder in unused]

@@ -1,6 +1,7 @@
 """One bundle, one small catalogue and one published store for all service tests."""
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -74,6 +75,13 @@ def store_folder(
     folder = tmp_path_factory.mktemp("store")
     refresh(bundle=bundle_folder, items=catalogue_file, store=folder)
     return folder
+
+
+@pytest.fixture
+def own_store(store_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the published store that a test may write to."""
+    shutil.copytree(store_folder, tmp_path / "store")
+    return tmp_path / "store"
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,14 @@
-"""Killed anywhere, short of disk, traced: what is current stays whole; the next run completes."""
+"""Killed anywhere, short of disk, traced: what is current stays whole; the next run completes.
 
+`make kill-drill` kills 200 times by the same test; a plain run 30 times.
+"""
+
+import os
 import random
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,15 +16,21 @@ from types import FrameType
 
 import pytest
 
+from relevance.bundle import BundleManifest
 from relevance.domain import Item
 from relevance.errors import Unavailable
 from relevance.generation import EMBEDDINGS, MANIFEST, PARTS, StorePaths, read_current
+from service.candidates.index import KIND, CandidateIndex, read_candidates
+from service.derived import is_derived
+from service.refresh.beside import Index
 from service.refresh.plan import Extent, Options
 from service.refresh.refresh import refresh
 from tests.service.conftest import CATALOGUE, write_catalogue
-from tests.service.test_refresh import read, shown
+from tests.service.killed_refresh import killed, moments_of
+from tests.service.shown import read, shown
 
 EXTENTS = (Extent.CHANGED, Extent.ALL, Extent.COMPACT)
+KILLS = int(os.environ.get("KILLS", "30"))  # seeded moments, shared among the ways to refresh
 EDITED = (
     Item("B001", "Other oak"),
     *CATALOGUE[2:],
@@ -27,53 +38,54 @@ EDITED = (
 )
 
 
-def killed(bundle: Path, items: Path, store: Path, extent: Extent, moment: int):
-    words = map(str, (bundle, items, store, extent.value, moment))
-    return subprocess.run(
-        [sys.executable, "-m", "tests.service.killed_refresh", *words],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 def bytes_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+def index_of(store: Path, bundle: BundleManifest) -> CandidateIndex | None:
+    """The candidate index beside what is current, read and checked; None where there is none."""
+    paths, current = StorePaths(store), read(store, bundle)
+    if not is_derived(paths, KIND, current.generation_id):
+        return None
+    return read_candidates(paths, current.manifest)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("extent", EXTENTS)
+@pytest.mark.parametrize(("extent", "share"), list(zip(EXTENTS, range(3), strict=True)))
 def test_a_refresh_killed_at_any_moment_leaves_old_or_new_and_the_next_one_completes(
-    store_folder, bundle_folder, bundle, tmp_path, extent
+    store_folder, bundle_folder, bundle, tmp_path, extent, share
 ) -> None:
-    """Ten seeded moments for each way to refresh; nothing in between is ever shown."""
+    """Seeded moments for each way to refresh; nothing in between is ever shown, or half indexed."""
     items = write_catalogue(tmp_path / "items.jsonl", EDITED)
     shutil.copytree(store_folder, tmp_path / "whole")
     old = shown(read(store_folder, bundle))
-    run = killed(bundle_folder, items, tmp_path / "whole", extent, -1)
-    assert run.returncode == 0, run.stderr
-    new, moments = shown(read(tmp_path / "whole", bundle)), int(run.stdout)
+    moments = moments_of(bundle_folder, items, tmp_path / "whole", extent)
+    new = shown(read(tmp_path / "whole", bundle))
     assert new != old
-    outcomes = set()
-    for seed in range(10):
+    with_index = Options(index=Index.WANTED)
+    outcomes = []
+    for seed in range(share, KILLS, len(EXTENTS)):
         store = tmp_path / f"store-{seed}"
         shutil.copytree(store_folder, store)
         base = StorePaths(store).generation(read_current(StorePaths(store)).generation)
         before = bytes_of(base)
         moment = random.Random(f"{extent}{seed}").randrange(1, moments)
 
-        run = killed(bundle_folder, items, store, extent, moment)
+        code = killed(bundle_folder, items, store, extent, moment)
 
-        assert run.returncode == -9, run.stderr
+        assert code == -signal.SIGKILL
         now = shown(read(store, bundle))
         assert now in (old, new), f"moment {moment}"
-        outcomes.add(now == new)
+        outcomes.append(now == new)
         assert bytes_of(base) == before
-        refresh(bundle=bundle_folder, items=items, store=store)
+        index_of(store, bundle)
+        refresh(bundle=bundle_folder, items=items, store=store, options=with_index)
         assert shown(read(store, bundle)) == new
-        assert not list(StorePaths(store).generations.glob(".*"))
+        assert index_of(store, bundle) is not None
+        assert not list(store.glob("*/.*"))
         shutil.rmtree(store)
+    told = f"{extent}: killed {len(outcomes)} times in {moments} moments, {sum(outcomes)} after"
+    sys.stdout.write(f"{told} the switch\n")
     assert False in outcomes
 
 
@@ -160,7 +172,7 @@ def test_files_are_forced_to_the_disk_before_they_are_named_and_folders_after(
 def test_the_kernel_sees_write_sync_rename_sync(bundle_folder, bundle, tmp_path) -> None:
     items = write_catalogue(tmp_path / "items.jsonl", CATALOGUE[:5])
     store = StorePaths(tmp_path / "store")
-    words = map(str, (bundle_folder, items, store.root, Extent.CHANGED.value, -1))
+    words = map(str, (bundle_folder, items, store.root, Extent.CHANGED.value))
     trace = tmp_path / "trace"
     calls = "trace=write,pwrite64,fsync,fdatasync,rename,renameat,renameat2"
 

@@ -7,13 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relevance.generation import StorePaths
 from service.fakes import ItemsInMemory, items_in_memory
 from service.redis_tier.breaker import Breaker
-from service.redis_tier.cached_items import REDIS_DAMAGED, REDIS_UNAVAILABLE, CachedItems
+from service.redis_tier.cached_items import (
+    REDIS_DAMAGED,
+    REDIS_INCOMPLETE,
+    REDIS_UNAVAILABLE,
+    CachedItems,
+)
+from service.redis_tier.record import pack_deleted
 from service.redis_tier.tier import RedisTier, deletion
+from service.store.delta_log import append_changes
 from service.store.found import Found, find
+from service.store.segment import Changes
 from tests.service.conftest import CATALOGUE
-from tests.service.redis_tier.stores import codec_of, put
+from tests.service.redis_tier.stores import codec_of, current_reader, put
 from tests.service.redis_tier.test_tier import MANY_RUNS
 
 IDS = [item.item_id for item in CATALOGUE[:20]]
@@ -103,6 +112,59 @@ def test_a_redis_that_lies_is_not_believed(filled, local, client) -> None:
 
     assert_same(found, find(local, IDS))
     assert found.degraded == (REDIS_DAMAGED,)
+
+
+KEPT, LACKING, DELETED, DAMAGED = "kept", "lacking", "deleted", "damaged"
+
+
+@MANY_RUNS
+@given(states=st.lists(st.sampled_from([KEPT, LACKING, DELETED, DAMAGED]), min_size=6, max_size=6))
+def test_what_redis_lacks_comes_from_the_local_generation_and_what_it_deleted_does_not(
+    filled, local, client, states
+) -> None:
+    """Whatever Redis holds of each item: only a deletion that it knows of makes one missing."""
+    written = dict(zip(IDS[:6], states, strict=True))
+    keys = {item_id: filled.keys.rows(filled.shape.bundle_id, item_id) for item_id in written}
+    before = {item_id: client.get(key) for item_id, key in keys.items()}
+    for item_id, state in written.items():
+        if state in (LACKING, DELETED):
+            client.delete(keys[item_id])
+        if state == DELETED:
+            client.set(keys[item_id], pack_deleted(filled.shape, source_version=2))
+        if state == DAMAGED:
+            client.setrange(keys[item_id], 60, b"\x00\x01\x02")
+    expected = find(local, [i if written[i] != DELETED else "unknown" for i in written])
+
+    found = cache(filled, local=local).find([*written])
+
+    assert_same(found, expected)
+    reason = REDIS_DAMAGED if DAMAGED in states else REDIS_INCOMPLETE
+    assert found.degraded == ((reason,) if {DAMAGED, LACKING} & {*states} else ())
+    for item_id, value in before.items():
+        client.set(keys[item_id], value)
+
+
+def test_fields_of_a_deleted_item_do_not_come_back_from_the_local_generation(filled, local) -> None:
+    filled.write([deletion(filled.shape, "B001", source_version=2)])
+    filled.door.remove([filled.keys.item(filled.shape.bundle_id, "B002")])
+
+    items = cache(filled, local=local).stored_items(["B001", "B002", "B003", "unknown"])
+
+    assert items == [None, CATALOGUE[1], CATALOGUE[2], None]
+
+
+def test_the_local_generation_behind_it_follows_its_deltas(
+    dead_tier, own_store, bundle_folder, bundle
+) -> None:
+    cached = cache(dead_tier, local=current_reader(own_store))
+    changes = Changes.of([], codec_of(bundle_folder, bundle).encode([]), [], ["B001"])
+    append_changes(StorePaths(own_store), changes, bundle_id=bundle.bundle_id)
+    assert cached.find(["B001"]).is_known[0]
+
+    assert cached.latest() is cached
+
+    assert not cached.find(["B001"]).is_known[0]
+    assert cache(dead_tier).latest().find(["B001"]).degraded == (REDIS_UNAVAILABLE,)
 
 
 def test_after_a_failure_redis_is_left_alone_for_a_while(dead_tier, local) -> None:

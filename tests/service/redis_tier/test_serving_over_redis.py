@@ -10,7 +10,7 @@ from service.redis_tier.cached_items import CachedItems
 from service.redis_tier.changes import START, ChangeStream
 from service.redis_tier.door import RedisDoor, RedisSettings
 from service.redis_tier.invalidation import Follower
-from service.redis_tier.tier import RedisTier, shape_of
+from service.redis_tier.tier import RedisTier, deletion, shape_of
 from service.settings import Settings
 from service.store.generation_reader import GenerationReader
 from tests.service.conftest import CATALOGUE
@@ -69,6 +69,35 @@ def test_when_redis_dies_the_local_generation_answers_and_says_so(
     expected = answers(Settings(store=store_folder))[0]
     assert "redis_unavailable" in after["degraded"]
     assert after["results"] == expected["results"]
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_what_redis_lacks_is_answered_from_the_local_generation_unless_it_was_deleted(
+    store_folder, bundle_folder, bundle, tmp_path
+) -> None:
+    """An emptied Redis, then one that knows of a deletion; the deleted text is not encoded anew."""
+    expected = answers(Settings(store=store_folder))[0]
+    with redis_server(tmp_path) as port:
+        tier = RedisTier(
+            RedisDoor.open(RedisSettings(f"redis://127.0.0.1:{port}")), shape_of(bundle)
+        )
+        with TestClient(
+            create_app(settings_of(store_folder, port, arena_max_bytes=10_000))
+        ) as client:
+            emptied = client.post("/score", json=SCORE).json()
+            tier.write([deletion(tier.shape, "B003", source_version=1)])
+            deleted = client.post("/score", json={**SCORE, "on_missing": "encode"}).json()
+
+    statuses = {result["id"]: result["status"] for result in deleted["results"]}
+    assert emptied["results"] == expected["results"]
+    assert "redis_incomplete" in emptied["degraded"]
+    assert statuses["B003"] == "missing"
+    others = [
+        [result for result in answer["results"] if result["id"] != "B003"]
+        for answer in (deleted, expected)
+    ]
+    assert others[0] == others[1]
 
 
 def test_without_redis_at_start_the_generation_itself_is_served(store_folder, bundle) -> None:
