@@ -17,9 +17,12 @@ from teacher.judge_commands import (
     MAX_TOKENS,
     PATIENCE,
     READS,
+    REQUESTS,
     TIMEOUT,
+    TOKENS,
     key_of,
     named,
+    patience_of,
 )
 from teacher.online.llm.prompt import Guidance, ItemFields, Language, PromptStyle
 
@@ -54,6 +57,8 @@ def annotate(
     max_tokens: int = MAX_TOKENS,
     timeout: float = TIMEOUT,
     patience: float = PATIENCE,
+    requests_per_minute: float = REQUESTS,
+    tokens_per_minute: float = TOKENS,
     api_key_env: str = KEY,
     seed: int = typer.Option(0, "--seed", help="Seed of what is dropped and drawn."),
 ) -> None:
@@ -67,8 +72,6 @@ def annotate(
     from teacher.catalogue_annotators import catalogue_annotators
     from teacher.llm_annotator import AnnotatorOptions
     from teacher.online.catalogue import CatalogueJudge
-    from teacher.online.llm.client import Patience
-    from teacher.online.llm.retries import Retries
     from teacher.online.llm.wire import Sampling
 
     if judge_folder is not None and endpoint:
@@ -84,7 +87,7 @@ def annotate(
             sampling=Sampling(temperature, top_p, top_k, samples, max_tokens, seed),
             structured=not free,
             at_once=at_once,
-            patience=Patience(timeout_s=timeout, retries=Retries(patience_s=patience)),
+            patience=patience_of(timeout, patience, (requests_per_minute, tokens_per_minute)),
         )
         annotators = _llm_annotators(endpoint, key_of(api_key_env), options)
     with tqdm(total=len(asked), unit="pair", disable=None) as progress:

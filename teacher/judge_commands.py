@@ -36,6 +36,12 @@ FREE = typer.Option(False, "--free", help="Do not bind the answer to its form.")
 AT_ONCE = typer.Option(64, "--at-once", min=1, help="Pairs under way at a time.")
 TIMEOUT = typer.Option(120.0, "--timeout", min=0.1, help="Seconds an engine may be silent.")
 PATIENCE = typer.Option(900.0, "--patience", min=0, help="Seconds to wait for endpoints that rest.")
+REQUESTS = typer.Option(
+    0.0, "--requests-per-minute", min=0, help="Most requests an endpoint gets; 0: any number."
+)
+TOKENS = typer.Option(
+    0.0, "--tokens-per-minute", min=0, help="Most tokens an endpoint reads and writes; 0: any."
+)
 MAX_TOKENS = typer.Option(384, "--max-tokens", min=1, help="Of each part of an answer.")
 
 
@@ -82,6 +88,8 @@ def judge(
     max_tokens: int = MAX_TOKENS,
     timeout: float = TIMEOUT,
     patience: float = PATIENCE,
+    requests_per_minute: float = REQUESTS,
+    tokens_per_minute: float = TOKENS,
     api_key_env: str = KEY,
     ray: str | None = typer.Option(
         None, "--ray", help="Place shards over the Ray cluster at this address; `local`: here."
@@ -107,9 +115,7 @@ def judge(
     from teacher.judge_progress import Prices
     from teacher.judge_ray import Cluster
     from teacher.judge_recipes import CatalogueRecipe
-    from teacher.online.llm.client import Patience
     from teacher.online.llm.judge import JudgeOptions
-    from teacher.online.llm.retries import Retries
     from teacher.signal_files import read_signals
 
     if (judge_folder is None) == (not endpoint):
@@ -131,7 +137,12 @@ def judge(
                 max_tokens=max_tokens,
                 seed=seed,
             ),
-            Patience(timeout_s=timeout, retries=Retries(patience_s=patience)),
+            patience_of(
+                timeout,
+                patience,
+                (requests_per_minute, tokens_per_minute),
+                clients=1 if ray is None else workers,
+            ),
             label_tokens,
             at_once,
         )
@@ -155,6 +166,18 @@ def one_model(specs: Sequence[str], key_variable: str) -> "tuple[Endpoint, ...]"
     if len(found) != 1:
         raise BadInput(f"--endpoint: expected one model, got {', '.join(found)}")
     return asyncio.run(named(*found.values()))
+
+
+def patience_of(
+    timeout_s: float, patience_s: float, a_minute: tuple[float, float], *, clients: int = 1
+) -> "Patience":
+    """How endpoints are treated; so many clients share the requests and tokens of a minute."""
+    from teacher.online.llm.client import Patience
+    from teacher.online.llm.rate_limits import RateLimits
+    from teacher.online.llm.retries import Retries
+
+    limits = RateLimits(*a_minute).shared_by(clients)
+    return Patience(timeout_s=timeout_s, retries=Retries(patience_s=patience_s), limits=limits)
 
 
 def key_of(variable: str) -> str:

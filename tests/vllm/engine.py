@@ -4,7 +4,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,8 +16,10 @@ _START_SECONDS = 600.0
 
 
 @contextmanager
-def serving(model: Path, log: Path, *, max_tokens: int = 2048) -> Iterator[str]:
-    """The address of an engine that serves `model` in float32."""
+def serving(
+    model: Path, log: Path, *, max_tokens: int = 2048, more: Sequence[str] = ()
+) -> Iterator[str]:
+    """The address of an engine that serves `model` in float32, with `more` options of its own."""
     if not (ENVIRONMENT / "bin" / "python").exists():
         pytest.fail(
             f"{ENVIRONMENT}: expected the engine's environment; make it by `make test-vllm`"
@@ -26,6 +28,7 @@ def serving(model: Path, log: Path, *, max_tokens: int = 2048) -> Iterator[str]:
     words = (
         *("teach", "serve", model, "--device", "cpu", "--engine", ENVIRONMENT),
         *("--port", port, "--dtype", "float32", "--max-tokens", max_tokens, "--cache-gb", 1),
+        *(f"--engine-option={option}" for option in more),
     )
     command = [sys.executable, "-m", "relevance", *map(str, words)]
     with log.open("wb") as output:

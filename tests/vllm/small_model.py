@@ -35,12 +35,17 @@ def write_small_model(
     heads: int = 6,
     layers: int = 4,
     vocabulary: int = 6000,
+    pieces: Sequence[str] | None = None,
 ) -> None:
-    """Write tokenizer and configuration of an untrained model into `folder`."""
+    """Write tokenizer and configuration of an untrained model into `folder`.
+
+    `pieces` are texts that are one token each: those of the form, unless others are given.
+    """
     from transformers import Qwen2Config
 
     texts = [*_asked(items), *queries, *(_assistant(answer) for answer in answers)]
-    size = _write_tokenizer(folder, texts, [*pieces_of_form(), *_shelves(items)], vocabulary)
+    whole = pieces_of_form() if pieces is None else pieces
+    size = _write_tokenizer(folder, texts, [*whole, *_shelves(items)], vocabulary)
     Qwen2Config(
         vocab_size=size,
         hidden_size=width,
@@ -56,6 +61,11 @@ def write_small_model(
         pad_token_id=0,
         architectures=["Qwen2ForCausalLM"],
     ).save_pretrained(folder)
+
+
+def write_lettered_model(folder: Path) -> None:
+    """The same with a tokenizer of single bytes, in which no word is one token."""
+    write_small_model(folder, (), (), (), vocabulary=0, pieces=())
 
 
 def pieces_of_form() -> tuple[str, ...]:

@@ -6,7 +6,6 @@ that the road holds, not how good a large model would be.
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,37 +20,13 @@ from teacher.online.llm.prompt import Mode, prompt
 from teacher.online.llm.wire import ReadBy
 from tests.vllm.checks import LEAST, shortfalls
 from tests.vllm.distil import distilled_store, explained
-from tests.vllm.engine import serving
-from tests.vllm.proof import PLACE, TUNED, Shops, ellm, made_models, made_shops
+from tests.vllm.proof import PLACE, TUNED, Shops, ellm
 from tests.vllm.shops import first_queries
 from tests.vllm.side_by_side import Judged, Row, table_of, token_reports, write_table
 from tests.vllm.small_model import STYLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 COMPARED_LOG_ODDS = 12  # pairs
-
-
-@pytest.fixture(scope="module")
-def shops() -> Shops:
-    PLACE.mkdir(parents=True, exist_ok=True)
-    return made_shops()
-
-
-@pytest.fixture(scope="module")
-def models(shops: Shops) -> dict[str, Path]:
-    return made_models(shops)
-
-
-@pytest.fixture(scope="module")
-def judged(shops: Shops) -> Judged:
-    return Judged(shops)
-
-
-@pytest.fixture(scope="module")
-def address(models: dict[str, Path]) -> Iterator[str]:
-    """Where the tuned model is served."""
-    with serving(models["cot"], PLACE / "engine-cot.log") as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

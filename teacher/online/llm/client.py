@@ -18,6 +18,7 @@ from teacher.online.llm.breaker import CircuitBreaker, Clock
 from teacher.online.llm.endpoints import Connection, Endpoint, Reply
 from teacher.online.llm.faults import EndpointFault, FaultKind
 from teacher.online.llm.prompt import Message
+from teacher.online.llm.rate_limits import NO_LIMITS, RateLimits
 from teacher.online.llm.retries import Retries, counts
 from teacher.online.llm.wire import (
     Ask,
@@ -42,6 +43,8 @@ class Patience:
 
     `timeout_s` bounds the wait between two pieces of a reply, `connect_s` that for a connection.
     After `failures` in a row an endpoint rests for `rest_s` seconds, then twice that, and so on.
+    `limits` hold for each endpoint; a request that waits for its turn does not use up its retries'
+    patience.
     """
 
     timeout_s: float = 120.0
@@ -49,6 +52,7 @@ class Patience:
     retries: Retries = Retries()
     failures: int = 5
     rest_s: float = 5.0
+    limits: RateLimits = NO_LIMITS
 
 
 class LanguageModel:
@@ -78,6 +82,7 @@ class LanguageModel:
                 endpoint,
                 self._http,
                 CircuitBreaker(failures=patience.failures, rest_s=patience.rest_s, clock=clock),
+                limits=patience.limits,
                 clock=clock,
             )
             for endpoint in endpoints
@@ -120,7 +125,7 @@ class LanguageModel:
             def read(content: bytes) -> Completion:
                 return read_completion(content, samples=ask.sampling.samples, endpoint=place)
 
-            return await at.post(url, ask.body(at.endpoint.model), read)
+            return await at.post(url, ask.body(at.endpoint.model), read, tokens=_tokens_of)
 
         return await self._tried(once, prefer)
 
@@ -130,7 +135,8 @@ class LanguageModel:
         Raises `EndpointFault`, BROKEN where the stream ends before it is done. Closing the
         iterator cancels the request.
         """
-        at = self.connections[await self._place(None, deadline=0.0)]
+        place, _ = await self._place(None, deadline=0.0)
+        at = self.connections[place]
         url = f"{at.endpoint.url}/chat/completions"
         lines = at.lines(url, ask.body(at.endpoint.model, stream=True))
         try:
@@ -171,7 +177,8 @@ class LanguageModel:
                 "items": [list(prefix) for prefix in prefixes],
                 "label_token_ids": list(labels),
             }
-            return await at.post(f"{at.endpoint.root}/generative_scoring", body, read_scores)
+            url = f"{at.endpoint.root}/generative_scoring"
+            return await at.post(url, body, read_scores, tokens=lambda _: sum(map(len, prefixes)))
 
         return await self._tried(once, prefer)
 
@@ -198,7 +205,8 @@ class LanguageModel:
         began, counted, failures, avoid = self._clock(), 0, 0, None
         while True:
             deadline = began + self.retries.patience_s
-            place = await self._place(prefer, deadline=deadline, avoid=avoid)
+            place, in_line_s = await self._place(prefer, deadline=deadline, avoid=avoid)
+            began += in_line_s
             try:
                 return await once(place)
             except EndpointFault as fault:
@@ -211,28 +219,40 @@ class LanguageModel:
                 self.retried += 1
                 await self._sleep(self.retries.wait_s(failures, self._chance))
 
-    async def _place(self, prefer: int | None, *, deadline: float, avoid: int | None = None) -> int:
-        """The endpoint to ask now; waits until one is ready.
+    async def _place(
+        self, prefer: int | None, *, deadline: float, avoid: int | None = None
+    ) -> tuple[int, float]:
+        """The endpoint to ask now, and the seconds that were waited for its turn alone.
+
+        Waits until one is ready: while every endpoint rests, not beyond `deadline`.
+        """
+        in_line_s = 0.0
+        while True:
+            if (place := self._readiest(prefer, avoid)) is not None:
+                return place, in_line_s
+            wait = min(min(at.ready_in_s() for at in self.connections), _LONGEST_LOOK)
+            in_line = any(at.rests_for_s() == 0 for at in self.connections)
+            if not in_line and self._clock() + wait > deadline + in_line_s:
+                resting = ", ".join(at.endpoint.url for at in self.connections)
+                raise EndpointFault(f"{resting}: resting after failures", kind=FaultKind.DOWN)
+            in_line_s += wait if in_line else 0.0
+            await self._sleep(wait)
+
+    def _readiest(self, prefer: int | None, avoid: int | None) -> int | None:
+        """The endpoint that can be asked at once and is least busy; None where there is none.
 
         One that fails fast is never busy: its failures count as load, and who has just failed a
         request is asked for it again only where nobody else is there.
         """
-        while True:
-            if prefer is not None and self.connections[prefer].ready_in_s() == 0:
-                return prefer
-            ready = [
-                (
-                    place == avoid,
-                    at.outstanding + _LOAD_OF_FAILURE * at.breaker.failed_in_a_row,
-                    place,
-                )
-                for place, at in enumerate(self.connections)
-                if at.ready_in_s() == 0
-            ]
-            if ready:
-                return min(ready)[-1]
-            wait = min(at.ready_in_s() for at in self.connections)
-            if self._clock() + min(wait, _LONGEST_LOOK) > deadline:
-                resting = ", ".join(at.endpoint.url for at in self.connections)
-                raise EndpointFault(f"{resting}: resting after failures", kind=FaultKind.DOWN)
-            await self._sleep(min(wait, _LONGEST_LOOK))
+        if prefer is not None and self.connections[prefer].ready_in_s() == 0:
+            return prefer
+        ready = [
+            (place == avoid, at.outstanding + _LOAD_OF_FAILURE * at.breaker.failed_in_a_row, place)
+            for place, at in enumerate(self.connections)
+            if at.ready_in_s() == 0
+        ]
+        return min(ready)[-1] if ready else None
+
+
+def _tokens_of(reply: Completion) -> int:
+    return reply.usage.prompt + reply.usage.completion

@@ -23,6 +23,7 @@ import httpx
 from relevance.errors import BadInput
 from teacher.online.llm.breaker import CircuitBreaker, Clock
 from teacher.online.llm.faults import EndpointFault, FaultKind
+from teacher.online.llm.rate_limits import NO_LIMITS, Pace, RateLimits
 from teacher.online.llm.retries import read_retry_after
 from teacher.online.llm.wire import garbage
 
@@ -83,10 +84,12 @@ class Connection:
         http: httpx.AsyncClient,
         breaker: CircuitBreaker,
         *,
+        limits: RateLimits = NO_LIMITS,
         clock: Clock = time.monotonic,
     ) -> None:
         self.endpoint = endpoint
         self.breaker = breaker
+        self.pace = Pace(limits, clock=clock)
         self.outstanding = 0
         self._http = http
         self._clock = clock
@@ -94,19 +97,33 @@ class Connection:
 
     def ready_in_s(self) -> float:
         """Seconds until this endpoint may be asked; infinite while nobody can tell."""
+        return max(self.rests_for_s(), self.pace.ready_in_s())
+
+    def rests_for_s(self) -> float:
+        """The same without our own pace: how long it is unwell or has asked to be left alone."""
         return max(self.breaker.ready_in_s(), self._rests_until - self._clock(), 0.0)
 
     async def post(
-        self, url: str, body: Mapping[str, Any], read: Callable[[bytes], Reply]
+        self,
+        url: str,
+        body: Mapping[str, Any],
+        read: Callable[[bytes], Reply],
+        *,
+        tokens: Callable[[Reply], int] = lambda _: 0,
     ) -> Reply:
-        """One attempt; what `read` makes of the reply's bytes. Raises `EndpointFault`."""
+        """One attempt; what `read` makes of the reply's bytes, which cost so many `tokens`.
+
+        Raises `EndpointFault`.
+        """
         async with (
-            self.attempt(),
+            self.attempt() as expected,
             self._http.stream("POST", url, json=body, headers=self._headers) as reply,
         ):
             content = await reply.aread()
             raise_for_status(reply, content)
-            return read(content)
+            found = read(content)
+            self.pace.told(tokens(found), expected=expected)
+            return found
 
     async def lines(self, url: str, body: Mapping[str, Any]) -> AsyncGenerator[str, None]:
         """One attempt; the lines of a streamed reply as they come."""
@@ -127,13 +144,16 @@ class Connection:
         return reply.content
 
     @asynccontextmanager
-    async def attempt(self) -> AsyncIterator[None]:
-        """Counts a request as outstanding and tells the breaker how it ended."""
+    async def attempt(self) -> AsyncIterator[float]:
+        """Counts a request as outstanding and tells the breaker how it ended.
+
+        Yields the tokens the request is taken to cost.
+        """
         self.outstanding += 1
         self.breaker.enter()
         try:
             with translated(self.endpoint.url):
-                yield
+                yield self.pace.enter()
         except EndpointFault as fault:
             self._noted(fault)
             raise

@@ -8,7 +8,8 @@ import asyncio
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from dataclasses import asdict, dataclass
 
 from relevance.chain_of_thought import JUDGEMENT_HEADING
 from relevance.domain import AspectFinding, Item, Judgement, Target, conclude
@@ -19,7 +20,7 @@ from teacher.online.llm.log_odds import LabelTokens, Read, mean_log_odds, read_l
 from teacher.online.llm.prompt import DEFAULT_STYLE, Messages, Mode, PromptStyle, prompt
 from teacher.online.llm.reasoning import write_reasons
 from teacher.online.llm.reply import read_findings, spans_of
-from teacher.online.llm.wire import PAPER_SAMPLING, ReadBy, Sampling, Usage
+from teacher.online.llm.wire import ReadBy, Sampling, Usage
 
 TARGETS = (Target.COT, Target.MARGINAL, Target.DIRECT)  # the order of a pair's rows
 
@@ -30,7 +31,9 @@ class JudgeOptions:
 
     `threshold` is the probability from which a pair is Good. With `Target.MARGINAL` a pair whose
     `cot` log-odds lie within ±`uncertain` gets the mean over `samples` more chains of thought,
-    drawn as the paper draws (3.2.1). `max_tokens` bounds each part of an answer.
+    drawn from the model's own distribution: neither cooled nor cut off, as the paper draws for
+    annotation (3.2.1), since both would hide how unsure a verdict is. `max_tokens` bounds each
+    part of an answer.
     """
 
     targets: frozenset[Target] = frozenset({Target.COT, Target.DIRECT})
@@ -115,11 +118,14 @@ class LLMJudge:
         )
         return Judged(tuple(rows), usage, reasons.fault)
 
-    async def _reasons(self, query: str, item: Item, *, sample: int | None = None) -> _Reasons:
-        """The most likely chain of thought, or a drawn one, and its log-odds."""
+    async def _reasons(self, query: str, item: Item) -> _Reasons:
+        """The most likely chain of thought and its log-odds."""
         options, messages = self._options, self._messages(query, item, Mode.COT)
         written = await write_reasons(
-            self._model, messages, self._sampling(sample), structured=options.structured
+            self._model,
+            messages,
+            Sampling(max_tokens=options.max_tokens),
+            structured=options.structured,
         )
         if written.truncated:
             return _Reasons(usage=written.usage, fault="truncated")
@@ -132,12 +138,29 @@ class LLMJudge:
         return _Reasons(findings, read.log_odds, written.usage + read.usage)
 
     async def _marginal(self, query: str, item: Item) -> tuple[float | None, Usage]:
-        """The log-odds of the mean probability over drawn chains of thought that can be read."""
-        drawn = await asyncio.gather(
-            *(self._reasons(query, item, sample=at) for at in range(self._options.samples))
+        """The log-odds of the mean probability over drawn chains of thought that can be read.
+
+        Equal ones are read once and count as often as they were drawn.
+        """
+        options, messages = self._options, self._messages(query, item, Mode.COT)
+        drawn = Sampling(
+            temperature=1.0,
+            samples=options.samples,
+            max_tokens=options.max_tokens,
+            seed=options.seed,
         )
-        told = [one.log_odds for one in drawn if one.fault is None]
-        return mean_log_odds(told) if told else None, sum((o.usage for o in drawn), Usage())
+        written = await write_reasons(self._model, messages, drawn, structured=options.structured)
+        times = Counter(filter(_is_readable, written.whole))
+        reads = await asyncio.gather(
+            *(self._read(messages, begun=text, prefer=written.endpoint) for text in times)
+        )
+        told = [
+            read.log_odds
+            for read, number in zip(reads, times.values(), strict=True)
+            for _ in range(number)
+        ]
+        usage = sum((read.usage for read in reads), written.usage)
+        return mean_log_odds(told) if told else None, usage
 
     async def _read(
         self, messages: Messages, *, begun: str = JUDGEMENT_HEADING, prefer: int | None = None
@@ -153,16 +176,6 @@ class LLMJudge:
 
     def _messages(self, query: str, item: Item, mode: Mode) -> Messages:
         return prompt(query, item, mode=mode, style=self._options.style)
-
-    def _sampling(self, sample: int | None) -> Sampling:
-        if sample is None:
-            return Sampling(max_tokens=self._options.max_tokens)
-        return replace(
-            PAPER_SAMPLING,
-            samples=1,
-            max_tokens=self._options.max_tokens,
-            seed=self._options.seed + sample,
-        )
 
     def _judgement(
         self,
@@ -189,3 +202,11 @@ class LLMJudge:
             chain_of_thought=thought,
             spans=spans_of(thought, query, item.title) if thought else (),
         )
+
+
+def _is_readable(text: str) -> bool:
+    try:
+        read_findings(text)
+    except MalformedText:
+        return False
+    return True

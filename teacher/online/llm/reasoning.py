@@ -23,13 +23,23 @@ from teacher.online.llm.wire import Ask, Completion, Sampling, Usage
 class Written:
     """Answers to one request, what they cost, and who wrote them (the endpoint's place).
 
-    `truncated` of them ended at the limit of tokens.
+    `cut` tells of each whether it ended at the limit of tokens.
     """
 
     texts: tuple[str, ...]
+    cut: tuple[bool, ...]
     usage: Usage
     endpoint: int
-    truncated: int = 0
+
+    @property
+    def truncated(self) -> int:
+        """How many ended at the limit of tokens."""
+        return sum(self.cut)
+
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """Those that came to their end."""
+        return tuple(text for text, cut in zip(self.texts, self.cut, strict=True) if not cut)
 
 
 async def write_chains(
@@ -38,8 +48,8 @@ async def write_chains(
     """Whole chains of thought with their judgements, as many as `sampling.samples`."""
     if not structured:
         return _written(await model.complete(Ask(messages, sampling)))
-    begun, parts = await _begun(model, messages, sampling)
-    return await _finished(model, messages, sampling, begun, parts, judgement=True)
+    begun = _written(await model.complete(Ask(messages, sampling, regex=query_part())))
+    return await _finished(model, messages, sampling, begun, judgement=True)
 
 
 async def write_reasons(
@@ -50,16 +60,8 @@ async def write_reasons(
         ask = Ask(messages, sampling, stop=(JUDGEMENT_HEADING,))
         free = _written(await model.complete(ask))
         return replace(free, texts=tuple(text + JUDGEMENT_HEADING for text in free.texts))
-    begun, parts = await _begun(model, messages, sampling)
-    return await _finished(model, messages, sampling, begun, parts, judgement=False)
-
-
-async def _begun(
-    model: LanguageModel, messages: Messages, sampling: Sampling
-) -> tuple[Written, tuple[bool, ...]]:
-    """The query's lines of every sample, and which of them were cut off."""
-    reply = await model.complete(Ask(messages, sampling, regex=query_part()))
-    return _written(reply), tuple(choice.truncated for choice in reply.choices)
+    begun = _written(await model.complete(Ask(messages, sampling, regex=query_part())))
+    return await _finished(model, messages, sampling, begun, judgement=False)
 
 
 async def _finished(
@@ -67,14 +69,13 @@ async def _finished(
     messages: Messages,
     sampling: Sampling,
     begun: Written,
-    cut: tuple[bool, ...],
     *,
     judgement: bool,
 ) -> Written:
-    """Every sample continued to its end, all at once; the cut ones stay as they are."""
+    """Every sample's query lines continued to its end, all at once; the cut ones stay as they are."""
 
     async def finish(place: int, text: str) -> Completion | None:
-        if cut[place]:
+        if begun.cut[place]:
             return None
         asked = asked_aspects(text)
         regex = item_part_and_judgement(asked) if judgement else item_part(asked)
@@ -87,16 +88,16 @@ async def _finished(
     ends = await asyncio.gather(*(finish(at, text) for at, text in enumerate(begun.texts)))
     return Written(
         tuple(t + (e.text if e else "") for t, e in zip(begun.texts, ends, strict=True)),
+        tuple(end is None or end.choices[0].truncated for end in ends),
         sum((end.usage for end in ends if end), begun.usage),
         begun.endpoint,
-        sum(end is None or end.choices[0].truncated for end in ends),
     )
 
 
 def _written(reply: Completion) -> Written:
     return Written(
         tuple(choice.text for choice in reply.choices),
+        tuple(choice.truncated for choice in reply.choices),
         reply.usage,
         reply.endpoint,
-        sum(choice.truncated for choice in reply.choices),
     )
