@@ -16,7 +16,15 @@ def measure(
         30, "--of-each", min=1, help="Counterfactuals of each kind and fold; ten times for deletion"
     ),
     ablation: bool = typer.Option(False, "--ablation", help="Leave out each family of features."),
-    similarities: Path | None = typer.Option(None, "--similarities", help="For the ablation."),
+    similarities: Path | None = typer.Option(
+        None, "--similarities", help="For the ablation, and alone as zero-shot judges."
+    ),
+    student_scores: list[Path] = typer.Option(
+        [], "--student-scores", help="For the ablation: each teacher's nested scores, in order."
+    ),
+    beside: list[str] = typer.Option(
+        [], "--beside", help="NAME=FILE: a student's scores of test pairs; one file, or one a fold."
+    ),
     oamine: Path | None = typer.Option(None, "--oamine", help="OA-Mine's annotated titles."),
     rated: Path | None = typer.Option(None, "--rated", help="Prefix of pairs with raters' grades."),
     rated_teacher: list[Path] = typer.Option(
@@ -26,16 +34,17 @@ def measure(
         [], "--transfer", help="Prefix of a data set the first teacher judges unchanged."
     ),
     scores: list[str] = typer.Option(
-        [], "--scores", help="NAME=FILE: a student's logits of the counterfactual pairs."
+        [],
+        "--scores",
+        help="NAME=FILE: a student's scores of counterfactual pairs; one file, or one a fold.",
     ),
 ) -> None:
-    """Measure explanations, extraction, agreement and transfer, and write the tables."""
+    """Measure rankings, explanations, extraction, agreement and transfer; write the tables."""
     from relevance.folds import read_folds
     from relevance.records import find_data_set, read_catalogue, read_pairs
     from teacher.measures import run
     from teacher.measures.held_out import held_out
     from teacher.measures.report import write_report
-    from teacher.signal_files import read_signals
 
     files, assignment = find_data_set(data), read_folds(folds)
     items = {item.item_id: item for item in read_catalogue(files.items)}
@@ -43,12 +52,14 @@ def measure(
     judged = [
         held_out(folder, run.fold_of(folder), (pairs, items, assignment)) for folder in teacher
     ]
+    signals = run.signals_by_fold(similarities, student_scores, len(teacher))
     found: dict[str, object] = {"data": data.name, "folds": [fold.fold for fold in judged]}
+    found |= run.rankings(judged, teacher, signals[0], beside=beside)
     found |= run.explanations(judged, of_each=of_each)
     found |= run.counterfactual(judged, out, of_each=of_each, scores=scores)
     found |= run.throughput(judged[0], out)
     if ablation:
-        found |= run.ablation(judged, pairs, assignment, read_signals(similarities))
+        found |= run.ablation(judged, pairs, assignment, signals)
     if oamine is not None:
         found |= run.extraction(oamine)
     if rated is not None:

@@ -18,6 +18,11 @@ from teacher.online.signals import NO_SIGNALS, Signals
 
 PairKey = tuple[str, str]  # query, item_id
 _KEYS = ("query", "item_id")
+# What a judge must never read, were it a number beside the scores: labels, ratings, prices, logs.
+_NEVER = frozenset(
+    ("good", "good_lenient", "label", "gain", "split", "rating", "rating_count", "price")
+    + ("searches", "impressions", "clicks", "carts", "purchases", "visitors")
+)
 _COSINE_LIMIT = 1.01
 
 
@@ -41,7 +46,7 @@ def read_signals(similarities: Path | None, students: Path | None = None) -> Sig
     """Every pair's signals of both files, none without a file.
 
     Raises `BadInput` on what is no cosine among similarities and no finite log-odds among student
-    scores, and where both files name a column alike.
+    scores, where both files name a column alike, and on columns that are no judge's opinion.
     """
     if similarities is None and students is None:
         return NO_TABLE
@@ -67,6 +72,11 @@ def _columns_of(path: Path | None, kind: str) -> tuple[str, ...]:
     names = tuple(sorted(name for name in numbers if name not in _KEYS))
     if not names:
         raise BadInput(f"{path}: expected at least one column of {kind}, found none")
+    if told := _NEVER & set(names):
+        raise BadInput(
+            f"{path}: expected {kind} alone, got what a judge must not see: "
+            f"{', '.join(sorted(told))}"
+        )
     return names
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import typer
 
 from relevance.item_text import ItemText
+from trainer.nested_commands import nested
 
 app = typer.Typer(help="Draw a pool of unlabelled pairs; train a student.", no_args_is_help=True)
+app.command()(nested)
 
 
 @app.command()

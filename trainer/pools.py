@@ -7,6 +7,7 @@ engine would show them with noise. Which of them a fold may use is decided by `r
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,11 @@ from trainer.zero_shot import ZeroShot, encode_zero_shot
 NEAREST = 24  # a query's candidates are its nearest items
 BLOCK_QUERIES, BLOCK_ITEMS = 8, 16
 QUERY_TOKENS, TITLE_TOKENS, TEXT_TOKENS = 16, 32, 80
-SIMILARITY_COLUMNS = ("mean_maxsim_title", "mean_maxsim_text", "cosine_title", "cosine_text")
+SIMILARITY_COLUMNS = (
+    *("mean_maxsim_title", "mean_maxsim_text"),
+    *("min_maxsim_title", "min_maxsim_text"),  # of the query's worst token
+    *("cosine_title", "cosine_text"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,20 +133,26 @@ def _nearest(queries: np.ndarray, titles: np.ndarray) -> np.ndarray:
     return np.sort(np.concatenate(chunks), axis=1)
 
 
-def _similarities(shop: EncodedShop, pair: Pair) -> tuple[float, float, float, float]:
+def _similarities(shop: EncodedShop, pair: Pair) -> tuple[float, ...]:
+    """The pair's value of each of `SIMILARITY_COLUMNS`, in their order."""
     query, item = shop.query_rows[pair.query], shop.item_rows[pair.item_id]
-    tokens = shop.queries.tokens[query]
-    vector = shop.queries.pooled[query]
-    return (
-        _mean_maxsim(tokens, shop.titles.tokens[item]),
-        _mean_maxsim(tokens, shop.texts.tokens[item]),
-        float(vector @ shop.titles.pooled[item]),
-        float(vector @ shop.texts.pooled[item]),
-    )
+    tokens, vector = shop.queries.tokens[query], shop.queries.pooled[query]
+    sides = (shop.titles, shop.texts)
+    title, text = (_maxsims(tokens, side.tokens[item]) for side in sides)
+    cosines = (float(vector @ side.pooled[item]) for side in sides)
+    return (title.mean, text.mean, title.least, text.least, *cosines)
 
 
-def _mean_maxsim(query: torch.Tensor, item: torch.Tensor) -> float:
+class _MaxSims(NamedTuple):
+    """Mean and least over the query's tokens of each one's largest cosine in the item."""
+
+    mean: float
+    least: float
+
+
+def _maxsims(query: torch.Tensor, item: torch.Tensor) -> _MaxSims:
     """0 where a side has no token: a neutral value for a feature, not a score."""
     if not len(query) or not len(item):
-        return 0.0
-    return float((query.float() @ item.float().T).amax(dim=1).mean())
+        return _MaxSims(0.0, 0.0)
+    largest = (query.float() @ item.float().T).amax(dim=1)
+    return _MaxSims(float(largest.mean()), float(largest.min()))

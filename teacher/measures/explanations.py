@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from relevance.baselines import token_overlap
 from relevance.bootstrap import Interval, PairedScores, paired_difference
 from relevance.domain import AspectFinding, Item, Judgement, Label, Relevance, Side, Verdict
 from relevance.metrics import roc_auc
 from relevance.text import normalise
-from teacher.measures.held_out import HeldOut, difference_of_means, token_overlap
+from teacher.measures.held_out import HeldOut, difference_of_means
 
 _WORTH = {Verdict.MATCH: 1.0, Verdict.MISSING: -0.5, Verdict.MISMATCH: -1.0}  # fitted to nothing
 _TEXTS = ("title", "brand", "color", "category_path", "description", "bullet_points")

@@ -14,7 +14,6 @@ from relevance.bootstrap import Interval, PairedScores, paired_difference
 from relevance.domain import Item
 from relevance.folds import FoldAssignment, split
 from relevance.records import Pair
-from relevance.text import words
 from teacher.online.catalogue import CatalogueJudge
 
 
@@ -44,12 +43,6 @@ def held_out(
     tested = split(assignment, pairs, fold=fold).test
     groups = tuple(assignment.assigned(pair.query).group for pair in tested)
     return HeldOut(fold, CatalogueJudge.read(folder), tested, groups, items)
-
-
-def token_overlap(query: str, title: str) -> float:
-    """Share of the query's words that stand in the title: the baseline everyone has."""
-    asked, offered = words(query), set(words(title))
-    return sum(word in offered for word in asked) / max(1, len(asked))
 
 
 def mean(

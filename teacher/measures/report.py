@@ -20,6 +20,51 @@ def write_report(folder: Path, found: Content) -> None:
     write_text(folder / "measures.md", "\n".join(lines).rstrip() + "\n")
 
 
+def _ranking(found: Content) -> Iterator[str]:
+    yield "**The teacher as fitted, fold by fold** (points)"
+    yield ""
+    yield from _table(("fold", *_MEASURES.values(), "calibration error"))
+    names = (*_MEASURES, "calibration_error")
+    for fold, row in found["teacher"].items():
+        yield _row(fold, *(_share(row[name]) for name in names))
+    folds = found["teacher"].values()
+    yield _row("mean", *(_share(sum(row[n] for row in folds) / len(folds)) for n in names))
+    yield ""
+    yield f"Calibration error of all folds together: {_share(found['calibration_error_pooled'])}"
+    yield ""
+    yield from _judges(found["judges"], found["left_out"])
+    yield ""
+    yield from _slices(found["slices"])
+
+
+def _judges(found: Content, left_out: int) -> Iterator[str]:
+    yield "**Beside other judges** (means over folds; pooled over folds; the teacher's lead [95 %])"
+    yield ""
+    lead = ("ROC-AUC lead", "Neg PR-AUC lead")
+    yield from _table(("judge", *_MEASURES.values(), "pooled ROC / Neg", *lead))
+    for name, row in found.items():
+        ahead = row.get("teacher_minus_it")
+        yield _row(
+            name,
+            *(_share(row["mean"][measure]) for measure in _MEASURES),
+            _both(row["pooled"]),
+            *((_interval(ahead[m]) for m in ("roc_auc", "neg_pr_auc")) if ahead else ("", "")),
+        )
+    if left_out:
+        yield ""
+        yield f"{left_out:,} pairs that some judge has no score of are left out of these tables."
+
+
+def _slices(found: Content) -> Iterator[str]:
+    yield "**Slices**, pooled over folds (ROC-AUC / Neg PR-AUC)"
+    yield ""
+    yield from _table(("judge", *found))
+    counts = (f"{part['pairs']:,}, {_share(part['share_bad'])} %" for part in found.values())
+    yield _row("pairs, Bad", *counts)
+    for judge in next(iter(found.values()), {"judges": ()})["judges"]:
+        yield _row(judge, *(_both(part["judges"][judge]) for part in found.values()))
+
+
 def _verdicts(found: Content) -> Iterator[str]:
     yield "**Verdicts alone** (ROC-AUC, points; no weight fitted)"
     yield ""
@@ -68,15 +113,15 @@ def _throughput(found: Content) -> Iterator[str]:
 
 
 def _ablation(found: Content) -> Iterator[str]:
-    yield "**Ablation by family** (means over folds, points; differences to everything)"
+    yield "**Ablation by family** (means over folds, points; differences to everything [95 %])"
     yield ""
-    yield from _table(("without", "ROC-AUC", "Neg PR-AUC", "within-query AUC"))
-    whole = found["everything"]
+    yield from _table(("without", *_MEASURES.values()))
+    whole = found["everything"]["measures"]
     yield _row("nothing", *(_share(value) for value in whole))
-    for name, values in found.items():
+    for name, row in found.items():
         if name != "everything":
-            changes = (f"{100 * (v - w):+.1f}" for v, w in zip(values, whole, strict=True))
-            yield _row(name, *changes)
+            ranked = (_interval(row["differences"][m]) for m in ("roc_auc", "neg_pr_auc"))
+            yield _row(name, *ranked, f"{100 * (row['measures'][2] - whole[2]):+.1f}")
 
 
 def _extraction(found: Content) -> Iterator[str]:
@@ -141,6 +186,10 @@ def _interval(found: Content) -> str:
     return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
+def _both(found: Content) -> str:
+    return f"{_share(found['roc_auc'])} / {_share(found['neg_pr_auc'])}"
+
+
 def _agreement(found: Content) -> str:
     return f"{_share(found['accuracy'])} / {found['kappa']:.2f}"
 
@@ -149,7 +198,13 @@ def _listed(values: list[int]) -> str:
     return ", ".join(map(str, values))
 
 
+_MEASURES = {
+    "roc_auc": "ROC-AUC",
+    "neg_pr_auc": "Neg PR-AUC",
+    "within_query_auc": "within-query AUC",
+}
 _SECTIONS: Mapping[str, Callable[[Any], Iterator[str]]] = {
+    "ranking": _ranking,
     "judged": _judged,
     "verdicts_alone": _verdicts,
     "faithfulness": _faithfulness,

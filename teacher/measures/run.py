@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from relevance.atomic import replacing_file
+from relevance.baselines import token_overlap
 from relevance.domain import Item
 from relevance.errors import BadInput
 from relevance.folds import FoldAssignment
@@ -27,12 +28,9 @@ from relevance.records import (
     write_judgements,
     write_pairs,
 )
-from relevance.tables import Columns, read_table
-from relevance.text import normalise
 from teacher.fit_fold import FoldData
-from teacher.held_out_scores import JUDGEMENTS
 from teacher.judge_pairs import judge_pairs, summary
-from teacher.measures.ablation import ablate
+from teacher.measures.ablation import ablate, compare
 from teacher.measures.agreement import beside_raters, read_raters
 from teacher.measures.counterfactuals import (
     Counterfactual,
@@ -42,16 +40,15 @@ from teacher.measures.counterfactuals import (
 )
 from teacher.measures.explanations import faithfulness, verdicts_alone
 from teacher.measures.extraction import compare_extraction, read_titles
-from teacher.measures.held_out import HeldOut, token_overlap
+from teacher.measures.given_scores import PairKey, Scores, by_fold, files_by_name
+from teacher.measures.held_out import HeldOut
+from teacher.measures.ranking import TEACHER, held_out_log_odds, ranked_fold, ranking
 from teacher.online import judge_file
 from teacher.online.catalogue import CatalogueJudge
-from teacher.signal_files import NO_TABLE, SignalTable
+from teacher.signal_files import NO_TABLE, SignalTable, read_signals
 
 Found = dict[str, object]
 _DELETIONS = 10  # times the counterfactuals of a kind
-_SCORE_COLUMNS = Columns(
-    "scores", {"query": pa.string(), "item_id": pa.string(), "logit": pa.float64()}, optional={}
-)
 
 
 def fold_of(folder: Path) -> int:
@@ -63,6 +60,36 @@ def fold_of(folder: Path) -> int:
         raise BadInput(
             f"{path}: expected a fold's judge from `ellm teach fit`: {fault!r}"
         ) from fault
+
+
+def signals_by_fold(
+    similarities: Path | None, student_scores: Sequence[Path], folds: int
+) -> list[SignalTable]:
+    """Each fold's signals: similarities are the same everywhere, nested scores a fold's own."""
+    if not student_scores:
+        return [read_signals(similarities)] * folds
+    if len(student_scores) != folds:
+        raise BadInput(
+            f"--student-scores: expected one file for each of {folds} teachers, got "
+            f"{len(student_scores)}"
+        )
+    return [read_signals(similarities, path) for path in student_scores]
+
+
+def rankings(
+    folds: Sequence[HeldOut],
+    folders: Sequence[Path],
+    signals: SignalTable,
+    *,
+    beside: Sequence[str],
+) -> Found:
+    """The teachers as fitted, with their signals, beside baselines and the students given."""
+    given = _given_by_fold("--beside", beside, len(folds))
+    ranked = [
+        ranked_fold(fold, folder, signals, {name: of[at] for name, of in given.items()})
+        for at, (fold, folder) in enumerate(zip(folds, folders, strict=True))
+    ]
+    return {"ranking": ranking(ranked)}
 
 
 def explanations(folds: Sequence[HeldOut], *, of_each: int) -> Found:
@@ -82,7 +109,8 @@ def counterfactual(
 ) -> Found:
     """Pass rates of the teacher and of every student whose scores are given.
 
-    The pairs are written to `out` as a data set, for students to score.
+    The pairs are written to `out` as a data set, for students to score. A student comes with one
+    file, or with a file for each fold, of the student that was held out of it.
     """
     cases = [case for fold in folds for case in counterfactuals(fold, of_each=of_each)]
     _write_cases(out, cases)
@@ -91,10 +119,10 @@ def counterfactual(
     def teacher(fold: int, query: str, item: Item) -> float:
         return judges[fold].judge(query, item).log_odds
 
-    rates = {"catalogue teacher": pass_rates(cases, teacher)}
-    for named in scores:
-        name, given = _named_scores(named)
-        rates[name] = pass_rates(cases, _Given(given))
+    rates = {TEACHER: pass_rates(cases, teacher)}
+    for name, given in _given_by_fold("--scores", scores, len(folds)).items():
+        numbers = [fold.fold for fold in folds]
+        rates[name] = pass_rates(cases, _Given(name, dict(zip(numbers, given, strict=True))))
     kinds = {name: {str(k): list(v) for k, v in found.items()} for name, found in rates.items()}
     return {"counterfactuals": {"cases": len(cases), "pass_rates": kinds}}
 
@@ -117,15 +145,14 @@ def ablation(
     folds: Sequence[HeldOut],
     pairs: Sequence[Pair],
     assignment: FoldAssignment,
-    signals: SignalTable,
+    signals: Sequence[SignalTable],
 ) -> Found:
-    """Mean test measures over folds with everything and without each family."""
-    rows: dict[str, list[tuple[float, float, float]]] = {}
-    for fold in folds:
-        data = FoldData(fold.items, pairs, assignment, fold.fold, signals)
-        for name, measures in ablate(data, fold.judge.reader).items():
-            rows.setdefault(name, []).append(measures)
-    return {"ablation": {name: np.mean(found, axis=0).tolist() for name, found in rows.items()}}
+    """Test measures with everything and without each family; `signals` are each fold's own."""
+    found = [
+        ablate(FoldData(fold.items, pairs, assignment, fold.fold, table), fold.judge.reader)
+        for fold, table in zip(folds, signals, strict=True)
+    ]
+    return {"ablation": compare(found)}
 
 
 def extraction(path: Path) -> Found:
@@ -147,10 +174,10 @@ def raters(prefix: Path, folders: Sequence[Path], transferred: CatalogueJudge) -
     """The rated data set's own held-out teachers, and one of another shop, beside the raters."""
     files = find_data_set(prefix)
     rated = read_raters(files.pairs)
-    own: dict[tuple[str, str], bool] = {}
+    own: dict[PairKey, bool] = {}
     for folder in folders:
-        outer = f"outer-{fold_of(folder)}"
-        own |= _held_out_labels(folder / JUDGEMENTS, outer)
+        judged = held_out_log_odds(folder, fold_of(folder))
+        own |= {key: log_odds >= 0 for key, log_odds in judged.items()}
     items = {item.item_id: item for item in read_catalogue(files.items)}
     asked = [p for p in read_pairs(files.pairs) if (p.query, p.item_id) in rated]
     foreign = {
@@ -189,15 +216,23 @@ def _transferred(prefix: Path, judge: CatalogueJudge) -> dict[str, float]:
 
 
 class _Given:
-    """Looks a pair's score up; a fold plays no part."""
+    """Looks a pair's score up, among those of the student held out of the pair's fold."""
 
-    def __init__(self, logits: Mapping[tuple[str, str], float]) -> None:
-        self._logits = logits
+    def __init__(self, name: str, scores: Mapping[int, Scores]) -> None:
+        self._name, self._scores = name, scores
 
     def __call__(self, fold: int, query: str, item: Item) -> float:
-        if (query, item.item_id) not in self._logits:
-            raise BadInput(f"--scores: expected a logit of ({query!r}, `{item.item_id}`)")
-        return self._logits[query, item.item_id]
+        scores, key = self._scores[fold], (query, item.item_id)
+        if key not in scores:
+            raise BadInput(f"--scores {self._name}: expected a score of {key} for fold {fold}")
+        return scores[key]
+
+
+def _given_by_fold(option: str, named: Sequence[str], folds: int) -> dict[str, list[Scores]]:
+    return {
+        name: by_fold(option, name, files, folds)
+        for name, files in files_by_name(option, named).items()
+    }
 
 
 def _write_cases(out: Path, cases: Sequence[Counterfactual]) -> None:
@@ -211,25 +246,3 @@ def _write_cases(out: Path, cases: Sequence[Counterfactual]) -> None:
     with replacing_file(out / "counterfactuals_items.parquet") as temporary:
         pq.write_table(pa.Table.from_pylist(rows), temporary, compression="zstd")
     write_pairs(out / "counterfactuals_pairs.parquet", pairs)
-
-
-def _named_scores(named: str) -> tuple[str, Mapping[tuple[str, str], float]]:
-    name, _, path = named.partition("=")
-    if not path:
-        raise BadInput(f"--scores: expected NAME=FILE, got `{named}`")
-    rows = read_table(Path(path), _SCORE_COLUMNS).to_pylist()
-    return name, {(normalise(r["query"]), r["item_id"]): r["logit"] for r in rows}
-
-
-def _held_out_labels(path: Path, outer: str) -> dict[tuple[str, str], bool]:
-    columns = Columns(
-        "judgements",
-        {"query": pa.string(), "item_id": pa.string(), "log_odds": pa.float64()},
-        optional={"held_out_of": pa.string()},
-    )
-    rows = read_table(path, columns).to_pylist()
-    return {
-        (row["query"], row["item_id"]): row["log_odds"] >= 0
-        for row in rows
-        if row.get("held_out_of") == outer
-    }

@@ -60,3 +60,12 @@ def test_one_name_for_two_things_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(BadInput, match="columns of its own, got one"):
         read_signals(cosines, scores)
+
+
+@pytest.mark.parametrize("name", ["good", "label", "rating", "clicks"])
+def test_labels_ratings_and_logs_are_no_signals(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path / "scores.parquet", colbert=0.5, **{name: 1.0})
+
+    for files in ((path, None), (None, path)):
+        with pytest.raises(BadInput, match=f"what a judge must not see: {name}"):
+            read_signals(*files)

@@ -176,8 +176,10 @@ def test_similarities_are_those_of_brute_force(tmp_path):
         for name, side in (("title", shop.titles), ("text", shop.texts)):
             row = side.tokens[item].numpy().astype(np.float64)
             cosine = sum(shop.queries.pooled[query].astype(float) * side.pooled[item])
+            least = min(max(float(token @ other) for other in row) for token in tokens)
             expected = mean_maxsim(tokens, row, np.ones(len(row), dtype=bool))
             assert found[f"mean_maxsim_{name}"][at] == pytest.approx(expected, abs=1e-5)
+            assert found[f"min_maxsim_{name}"][at] == pytest.approx(least, abs=1e-5)
             assert found[f"cosine_{name}"][at] == pytest.approx(cosine, abs=1e-5)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from relevance.domain import AspectFinding, Verdict
 from relevance.records import Pair
 from teacher.measures.explanations import faithfulness, verdicts_alone, worth
-from teacher.measures.held_out import HeldOut, difference_of_means, token_overlap
+from teacher.measures.held_out import HeldOut, difference_of_means
 from teacher.online.catalogue import CatalogueJudge
 from tests.teacher.make_teacher import catalogue, labelled_pairs
 
@@ -57,10 +57,3 @@ def test_the_difference_of_means_is_that(fold: HeldOut) -> None:
     found = difference_of_means(rows)
 
     assert (found.value, found.low, found.high) == pytest.approx((2, 2, 2))
-
-
-@pytest.mark.parametrize(
-    ("query", "title", "share"), [("red bag", "Red Shoe", 0.5), ("", "x", 0.0), ("a", "A", 1.0)]
-)
-def test_token_overlap_is_the_share_of_words_found(query: str, title: str, share: float) -> None:
-    assert token_overlap(query, title) == share

@@ -48,11 +48,22 @@ def invoke(shop: Path, *more: object) -> str:
 
 
 def test_every_table_is_made(shop: Path) -> None:
-    said = invoke(shop, "--ablation", "--transfer", shop / "shop")
+    judged = shop / "judge" / JUDGEMENTS
+
+    said = invoke(shop, "--ablation", "--transfer", shop / "shop", "--beside", f"itself={judged}")
 
     found = json.loads((shop / "out" / "measures.json").read_text())
     assert found["folds"] == [0]
     assert set(found["ablation"]) > {"everything", "aspects"}
+    assert set(found["ranking"]["judges"]) == {
+        "catalogue teacher",
+        "token overlap",
+        "BM25",
+        "itself",
+    }
+    itself = found["ranking"]["judges"]["itself"]
+    assert itself["teacher_minus_it"]["roc_auc"]["value"] == 0
+    assert itself["mean"] == found["ranking"]["judges"]["catalogue teacher"]["mean"]
     assert found["transfer"]["shop"]["roc_auc"] > 0.9
     assert found["throughput"]["again"] > 0
     assert "**Counterfactuals**" in said
@@ -72,6 +83,8 @@ def test_a_students_scores_of_the_written_pairs_are_read_back(shop: Path) -> Non
     assert set(rates["pass_rates"]) == {"catalogue teacher", "student"}
     with pytest.raises(BadInput, match="NAME=FILE"):
         invoke(shop, "--scores", "student")
+    with pytest.raises(BadInput, match="expected one file for each of 1 teachers, got 2"):
+        invoke(shop, *(("--student-scores", shop / "scores.parquet") * 2))
 
 
 def test_a_folder_without_a_folds_judge_is_refused(tmp_path: Path) -> None:

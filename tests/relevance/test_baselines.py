@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relevance.baselines import baseline_scores, fit_bm25, token_overlap
 from relevance.domain import Item
 from relevance.records import Pair
-from trainer.baselines import baseline_scores, fit_bm25
 
 texts = st.lists(st.sampled_from(["red", "blue", "lamp", "desk"]), min_size=1, max_size=6).map(
     " ".join
@@ -44,3 +44,10 @@ def test_held_out_items_change_no_score():
 
 def test_an_empty_catalogue_scores_nothing():
     assert fit_bm25([]).score("red", "") == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "title", "share"), [("red bag", "Red Shoe", 0.5), ("", "x", 0.0), ("a", "A", 1.0)]
+)
+def test_token_overlap_is_the_share_of_words_found(query: str, title: str, share: float) -> None:
+    assert token_overlap(query, title) == share
