@@ -1,36 +1,33 @@
 """A drill: does everything that scores a pair say the same, bit for bit?
 
 A catalogue is refreshed with a bundle and served. Every judged pair scored over HTTP must equal
-what `ellm evaluate --bundle` wrote for it; public clients of other servers' APIs must give the
-order and the scores of `/score`. Nothing is timed.
+what `ellm evaluate --bundle` wrote for it. Public clients are `client_agreement.py`'s. Nothing is
+timed.
 """
 
-import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pyarrow.parquet as pq
 
 from loadtest.processes import Server, free_port, serving
-from relevance.atomic import write_text
-from relevance.errors import Unavailable
-from relevance.records import find_data_set, read_catalogue
+from relevance.demo.steps import Step, step_key
+from relevance.records import find_data_set
 from service.client import RelevanceClient
 from service.client_plans import Options
-from service.wire import InlineItem, OnMissing
+from service.wire import OnMissing
 
-SCRIPT = Path(__file__).with_name("public_clients.py")
 REQUIREMENTS = Path(__file__).with_name("public_clients.txt")
 EXAMPLES = 5  # of disagreements shown
-KEY = "not-looked-at"
+PACKAGES = ("relevance", "service", "loadtest")  # whose code decides what is compared
 Scores = dict[tuple[str, str], float | None]
 
 
@@ -56,6 +53,22 @@ def relevance_command(*words: object) -> list[str]:
     return [sys.executable, "-m", "relevance", *map(str, words)]
 
 
+def work_folder(work: Path, bundle: Path, data: Path) -> Path:
+    """Where a run with these bytes, this code and these clients goes on where it stopped.
+
+    What other runs left of this data set is removed: nothing of theirs may be compared.
+    """
+    found = find_data_set(data)
+    inputs = (bundle, found.pairs, found.items, REQUIREMENTS)
+    run = Step("agreement", "", words=(), inputs=inputs, outputs=(), packages=PACKAGES)
+    folder = work / found.name / step_key(run)[:16]
+    for other in folder.parent.glob("*"):
+        if other != folder:
+            shutil.rmtree(other)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def refreshed(bundle: Path, data: Path, folder: Path) -> Path:
     """A store with the data set's items encoded by the bundle."""
     store = folder / "store"
@@ -66,8 +79,10 @@ def refreshed(bundle: Path, data: Path, folder: Path) -> Path:
 
 
 def evaluated(bundle: Path, data: Path, folder: Path) -> Scores:
-    """What `ellm evaluate --bundle` gives each pair of the data set."""
+    """What `ellm evaluate --bundle` gives each pair of the data set; not asked for twice."""
     found, out = find_data_set(data), folder / "scores.parquet"
+    if out.exists():
+        return read_scores(out)
     words = ["evaluate", "--bundle", bundle, found.pairs, "--items", found.items, "--out", out]
     subprocess.run(relevance_command(*words), check=True)
     return read_scores(out)
@@ -124,103 +139,3 @@ def compared(what: str, found: Mapping[Any, Any], expected: Mapping[Any, Any]) -
             for key in islice(different, EXAMPLES)
         ],
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One query with the items judged for it: ids of the catalogue, and their titles as texts."""
-
-    query: str
-    item_ids: tuple[str, ...]
-    titles: tuple[str, ...]
-
-    def request(self, *, by_id: bool) -> dict[str, Any]:
-        """As a rerank client is asked it."""
-        documents: list[Any] = list(self.titles)
-        if by_id:
-            documents = [{"id": item_id} for item_id in self.item_ids]
-        return {"query": self.query, "documents": documents}
-
-
-def questions(data: Path, expected: Scores, *, limit: int) -> list[Question]:
-    """Queries from all over the data set, with those of their items that have a score."""
-    titles = {item.item_id: item.title for item in read_catalogue(find_data_set(data).items)}
-    by_query: dict[str, list[str]] = {}
-    for (query, item_id), score in expected.items():
-        if score is not None:
-            by_query.setdefault(query, []).append(item_id)
-    every = max(len(by_query) // max(limit, 1), 1)
-    return [
-        Question(query, tuple(ids), tuple(titles[item_id] for item_id in ids))
-        for query, ids in islice(by_query.items(), 0, every * limit, every)
-    ]
-
-
-def client_environment(folder: Path) -> Path:
-    """The interpreter of an environment that holds the public clients; made where it is not."""
-    python, wanted = folder / "bin" / "python", REQUIREMENTS.read_text()
-    made = folder / REQUIREMENTS.name
-    if not made.is_file() or made.read_text() != wanted:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        install = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r"]
-        subprocess.run([str(python), *install, str(REQUIREMENTS)], check=True)
-        write_text(made, wanted)
-    return python
-
-
-def ask_clients(
-    python: Path, url: str, requests: Sequence[Mapping[str, Any]], *, api_key: str = KEY
-) -> dict[str, Any]:
-    """Each client's rows for each request it can ask, or its fault."""
-    question = {"url": url, "api_key": api_key, "requests": requests}
-    done = subprocess.run(
-        [str(python), str(SCRIPT)], input=json.dumps(question), capture_output=True, text=True
-    )
-    if done.returncode:
-        raise Unavailable(f"{SCRIPT.name} failed:\n{done.stderr[-2000:]}")
-    answers: dict[str, Any] = json.loads(done.stdout)
-    return answers
-
-
-def clients_agree(python: Path, url: str, asked: Sequence[Question]) -> Iterator[Agreement]:
-    """Each public client's order and scores beside those of `/score`: by text, and by id."""
-    with RelevanceClient(url) as client:
-        by_text = [_ranked(client, one, by_id=False) for one in asked]
-        by_id = [_ranked(client, one, by_id=True) for one in asked]
-    yield _rankings("vllm's /score over HTTP", _pairs(url, asked), by_text, ordered=False)
-    ids = ask_clients(python, url, [one.request(by_id=True) for one in asked])
-    for name, answer in ids.items():
-        if answer:  # others take no objects
-            yield _rankings(f"{name}, by id", answer, by_id)
-    texts = ask_clients(python, url, [one.request(by_id=False) for one in asked])
-    for name, answer in texts.items():
-        yield _rankings(name, answer, by_text)
-
-
-def _ranked(client: RelevanceClient, one: Question, *, by_id: bool) -> list[list[Any]]:
-    """What `/score` says: `[index, score]` from the best to the worst."""
-    items = [InlineItem(id=str(at), text=title) for at, title in enumerate(one.titles)]
-    ids = one.item_ids if by_id else ()
-    reply = client.score(one.query, ids, items=() if by_id else items)
-    return [[row.index, row.score] for row in reply.results]
-
-
-def _rankings(
-    name: str, answer: Any, expected: Sequence[list[list[Any]]], *, ordered: bool = True
-) -> Agreement:
-    what = f"{name} and /score"
-    if isinstance(answer, dict):
-        return Agreement(what, len(expected), len(expected), examples=[f"{answer}"])
-    wanted = expected if ordered else [sorted(rows) for rows in expected]
-    return compared(what, dict(enumerate(answer)), dict(enumerate(wanted)))
-
-
-def _pairs(url: str, asked: Sequence[Question]) -> list[list[list[Any]]]:
-    """vLLM has no client of its own for its scores: its documentation sends this body."""
-    found = []
-    with httpx.Client(base_url=url, timeout=60.0) as http:
-        for one in asked:
-            body = {"model": "any", "text_1": one.query, "text_2": list(one.titles)}
-            rows = http.post("/score", json=body).raise_for_status().json()["data"]
-            found.append([[row["index"], row["score"]] for row in rows])
-    return found

@@ -15,41 +15,34 @@ def agreement_command(
     environment: Path = typer.Option(
         Path("build/public-clients"), help="Their environment; made from a package index."
     ),
+    work: Path = typer.Option(
+        Path("build/agreement"), help="What an interrupted run has done; removed when one ends."
+    ),
     out: Path = typer.Option(Path("build/bench/agreement.json"), help="Where the JSON goes."),
 ) -> None:
     """Refresh, serve, score every judged pair over HTTP, and compare with `ellm evaluate`.
 
-    Exits with 1 where anything differs by a bit.
+    Run again after an interruption, it goes on where it stopped. Exits with 1 where anything
+    differs by a bit.
     """
     import json
-    import tempfile
     from dataclasses import asdict
 
-    from loadtest import agreement
+    from tqdm import tqdm
+
+    from loadtest.client_agreement import Drill
     from relevance.atomic import write_text
 
-    def told(name: str, row: agreement.Agreement) -> agreement.Agreement:
-        typer.echo(f"{name:<16}{row.what:<40}{row.compared:>8,}{row.different:>8,}")
-        for example in row.examples:
-            typer.echo(f"    {example}")
-        return row
-
-    found: dict[str, list[agreement.Agreement]] = {}
+    drill = Drill(bundle, workers=workers, clients=clients, environment=environment, work=work)
+    found, differ = dict[str, list[object]](), False
     typer.echo(f"{'data set':<16}{'who':<40}{'compared':>8}{'differ':>8}")
     for prefix in data:
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
-            store = agreement.refreshed(bundle, prefix, folder)
-            expected = agreement.evaluated(bundle, prefix, folder)
-            with agreement.served(store, folder, workers=workers) as url:
-                rows = [told(prefix.name, agreement.scores_agree(url, expected))]
-                if clients:
-                    python = agreement.client_environment(environment)
-                    asked = agreement.questions(prefix, expected, limit=clients)
-                    answers = agreement.clients_agree(python, url, asked)
-                    rows += [told(prefix.name, row) for row in answers]
-        found[prefix.name] = rows
-    report = {name: [asdict(row) for row in rows] for name, rows in found.items()}
-    write_text(out, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
-    if not all(row.is_whole for rows in found.values() for row in rows):
+        for row in drill.agreements(prefix):
+            tqdm.write(f"{prefix.name:<16}{row.what:<40}{row.compared:>8,}{row.different:>8,}")
+            for example in row.examples:
+                tqdm.write(f"    {example}")
+            found.setdefault(prefix.name, []).append(asdict(row))
+            differ |= not row.is_whole
+    write_text(out, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    if differ:
         raise typer.Exit(1)

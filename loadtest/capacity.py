@@ -86,10 +86,6 @@ class Costs:
     candidate_us: float
     measured: tuple[tuple[int, float], ...]
 
-    def request_ms(self, candidates: int) -> float:
-        """Of a request with so many candidates."""
-        return self.fixed_ms + self.candidate_us * candidates / 1000
-
 
 def measure_costs(server: Server, streams: Callable[[int], Iterator[Request]]) -> Costs:
     """Ask one request at a time for each number of candidates and read the server's CPU clock."""

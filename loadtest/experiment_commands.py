@@ -8,9 +8,13 @@ import typer
 def experiments_command(
     store: Path = typer.Option(..., help="Folder `ellm refresh` published into."),
     data: Path = typer.Option(..., help="Data set whose queries and items are asked for."),
-    candidate: Path | None = typer.Option(None, help="The other variant's store; the same one."),
+    candidate: Path | None = typer.Option(
+        None, help="Also a candidate of another bundle: a store published with it."
+    ),
     rounds: int = typer.Option(20, min=2, help="Rounds; each gives one ratio."),
     requests: int = typer.Option(60, min=4, help="Requests to each service in a round."),
+    in_a_row: int = typer.Option(20, min=1, help="So many of them one after the other."),
+    uncounted: int = typer.Option(6, min=0, help="Requests before each row that do not count."),
     log_rate: float = typer.Option(0.01, min=0.0001, max=1, help="Share of requests logged."),
     out: Path = typer.Option(Path("build/bench"), help="Folder of the JSON and the table."),
 ) -> None:
@@ -20,8 +24,8 @@ def experiments_command(
     from contextlib import ExitStack
     from dataclasses import asdict
 
-    from loadtest.experiment_bench import measure, table
-    from loadtest.experiment_servers import keys_of, standing
+    from loadtest.experiment_bench import Rows, measure, table
+    from loadtest.experiment_servers import PLAN, keys_of, standing
     from loadtest.machine import this_machine
     from loadtest.service_bench import Calls
     from loadtest.traffic import read_traffic
@@ -30,13 +34,15 @@ def experiments_command(
     machine, traffic = this_machine(), read_traffic(data)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        servers = standing(stack, folder, store, candidate or store, log_rate=log_rate)
-        found = measure(servers, Calls(traffic), keys_of(folder), rounds=rounds, requests=requests)
+        servers = standing(stack, folder, store, candidate, log_rate=log_rate)
+        keys = keys_of(folder / "one" / PLAN)
+        rows = Rows(requests=requests, in_a_row=in_a_row, uncounted=uncounted)
+        found = measure(servers, Calls(traffic), keys, rounds=rounds, rows=rows)
     shown = f"{machine}\n{table(found)}"
     measured = {
         "machine": asdict(machine),
         "rounds": rounds,
-        "requests": requests,
+        "rows": asdict(rows),
         "log_rate": log_rate,
         "waited": [asdict(one) for one in found],
     }

@@ -1,4 +1,4 @@
-"""The services that `experiment_bench.py` asks: two plain ones, and one with an experiment."""
+"""The services that `experiment_bench.py` asks: two plain ones, and ones with an experiment."""
 
 import json
 import os
@@ -7,7 +7,14 @@ from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
-from loadtest.experiment_bench import AGAIN, BOTH, CANDIDATE, CONTROL, PLAIN
+from loadtest.experiment_bench import (
+    AGAIN,
+    CANDIDATE,
+    CONTROL,
+    ONE_BUNDLE,
+    PLAIN,
+    TWO_BUNDLES,
+)
 from loadtest.processes import Server, free_port, serving
 from relevance.experiments.plan import read_plan
 
@@ -15,29 +22,18 @@ PLAN = "experiments.toml"
 
 
 def standing(
-    stack: ExitStack, folder: Path, store: Path, candidate: Path, *, log_rate: float
+    stack: ExitStack, folder: Path, store: Path, candidate: Path | None, *, log_rate: float
 ) -> dict[str, Server]:
-    """The three services, ready; `stack` stops them."""
-    (folder / PLAN).write_text(
-        f"""version = 1
-[variants.candidate]
-store = {json.dumps(str(candidate.resolve()))}
-timeout_ms = 1000
-[[experiments]]
-name = "overhead"
-salt = "overhead/1"
-percent = {{ control = 50, candidate = 50 }}
-""",
-        encoding="utf-8",
-    )
-    experiment = {
-        "ELLM_EXPERIMENTS": str(folder / PLAN),
-        "ELLM_PAIR_LOG": str(folder / "pairs"),
-        "ELLM_PAIR_LOG_RATE": str(log_rate),
-        "ELLM_PAIR_LOG_TEXT": "plain",
-    }
+    """The services, ready; `stack` stops them. That of two bundles is there with a candidate."""
     plain = {"ELLM_STORE": str(store), "ELLM_LOG_REQUESTS": "none"}
-    settings = {PLAIN: plain, BOTH: {**plain, **experiment}, AGAIN: plain}
+    settings = {
+        PLAIN: plain,
+        ONE_BUNDLE: plain | _experiment(folder / "one", store, log_rate=log_rate),
+        AGAIN: plain,
+    }
+    if candidate is not None:
+        given = _experiment(folder / "two", candidate, log_rate=log_rate)
+        settings[TWO_BUNDLES] = plain | given
     servers = {}
     for name, given in settings.items():
         port = free_port()
@@ -53,14 +49,41 @@ percent = {{ control = 50, candidate = 50 }}
     return servers
 
 
-def keys_of(folder: Path) -> dict[str, str]:
-    """A key of control and one of the candidate."""
-    plan, found = read_plan(folder / PLAN), dict[str, str]()
-    arms = {"control": CONTROL, "candidate": CANDIDATE}
+def _experiment(folder: Path, candidate: Path, *, log_rate: float) -> dict[str, str]:
+    """The settings of an experiment with this candidate, half of the keys in either arm."""
+    folder.mkdir()
+    write_plan(folder / PLAN, candidate)
+    return {
+        "ELLM_EXPERIMENTS": str(folder / PLAN),
+        "ELLM_PAIR_LOG": str(folder / "pairs"),
+        "ELLM_PAIR_LOG_RATE": str(log_rate),
+        "ELLM_PAIR_LOG_TEXT": "plain",
+    }
+
+
+def write_plan(path: Path, candidate: Path) -> None:
+    """A plan whose candidate is this store."""
+    path.write_text(
+        f"""version = 1
+[variants.candidate]
+store = {json.dumps(str(candidate.resolve()))}
+timeout_ms = 1000
+[[experiments]]
+name = "overhead"
+salt = "overhead/1"
+percent = {{ control = 50, candidate = 50 }}
+""",
+        encoding="utf-8",
+    )
+
+
+def keys_of(path: Path) -> dict[str, str]:
+    """A key of control and one of the candidate, by the plan at `path`: every such plan's."""
+    plan, found = read_plan(path), dict[str, str]()
     for number in count():
         assigned = plan.assign(f"key {number}")
         assert assigned is not None  # all keys are in
-        found.setdefault(arms[assigned.variant], assigned.key)
-        if len(found) == len(arms):
+        found.setdefault(assigned.variant, assigned.key)
+        if found.keys() == {CONTROL, CANDIDATE}:
             return found
     raise AssertionError

@@ -13,40 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from relevance.atomic import write_text
 from relevance.errors import BadInput
+from relevance.plot_style import MUTED, PAPER, SERIES, svg_style
 
 if TYPE_CHECKING:  # matplotlib takes a second to import
     from matplotlib.figure import Figure
     from matplotlib.ticker import Formatter
 
-INK, MUTED, GRID, PAPER = "#1c2733", "#5a6775", "#d9dee4", "#ffffff"
-COLORS = ("#1f5fd0", "#b8590b", "#0e7a5f", "#7a3fa8", "#6d7683")  # told apart without red and green
 MARKERS = ("o", "s", "^", "D", "v")
 DASHES = ("-", "--", "-.", ":", "-")
-STYLE = {
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "performance",  # else ids differ from run to run
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "text.color": INK,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.7,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-    "figure.facecolor": PAPER,
-    "axes.facecolor": PAPER,
-}
+STYLE = svg_style("performance", font_size=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +90,17 @@ def drawn(plot: Plot) -> "Figure":
             line.x,
             line.y,
             label=line.label,
-            color=COLORS[at % 5],
+            color=SERIES[at % 5],
             marker=MARKERS[at % 5] if plot.markers else "",
             linestyle=DASHES[at % 5],
             markersize=4.5,
             linewidth=1.6,
         )
     _annotate(axes, plot)
-    axes.xaxis.set_major_formatter(_plain)
-    axes.yaxis.set_major_formatter(_plain)
-    if plot.log_y:
-        axes.yaxis.set_minor_formatter(_plain_between())
+    for axis, is_log in ((axes.xaxis, plot.log_x), (axes.yaxis, plot.log_y)):
+        axis.set_major_formatter(_plain)
+        if is_log:
+            axis.set_minor_formatter(_plain_between())
     axes.legend(loc="best", fontsize=9)
     return figure
 
@@ -143,6 +118,8 @@ def _annotate(axes: Any, plot: Plot) -> None:
         axes.axvline(at, **dashes)
         place = ("data", "axes fraction")
         axes.annotate(name, (at, 0.02), xycoords=place, xytext=(4, 0), **look)
+    if plot.notes:
+        axes.margins(y=0.15)  # room below the lines
     for note in plot.notes:
         axes.annotate(
             note.text,

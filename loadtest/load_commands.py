@@ -60,7 +60,7 @@ def _write(out: Path, result: "LoadResult", slo: "Slo") -> None:
     import sys
     from dataclasses import asdict
 
-    from loadtest.curves import HEADER, stretch_row
+    from loadtest.curves import HEADER, STAGE_HEADER, stage_row, stretch_row
     from loadtest.load_report import report
     from loadtest.machine import this_machine
     from loadtest.tables import table, write_measured
@@ -68,8 +68,8 @@ def _write(out: Path, result: "LoadResult", slo: "Slo") -> None:
     from relevance.errors import GateRefused
 
     machine, command = this_machine(), " ".join(["ellm", *sys.argv[1:]])
-    rows = [(one.name, *stretch_row(one, "")) for one in result.stretches]
-    page = table(("phase", *HEADER), rows)
+    rows = [(one.name, *stretch_row(one), *stage_row(one)) for one in result.stretches]
+    page = table(("phase", *HEADER, *STAGE_HEADER), rows)
     write_measured(
         out,
         "load",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from loadtest.curves import HEADER, stretch_row
+from loadtest.curves import HEADER, STAGE_HEADER, stage_row, stretch_row
 from loadtest.load_run import LoadResult
 from loadtest.machine import Machine
 from loadtest.slo import Slo
@@ -15,7 +15,7 @@ CSS = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem }
 .wide { overflow-x: auto } table { border-collapse: collapse; font-size: 13px; white-space: nowrap }
 th, td { text-align: right; padding: .25rem .6rem; border-bottom: 1px solid var(--line) }
-td { font-variant-numeric: tabular-nums } th:first-child, td:first-child { text-align: left }
+td { font-variant-numeric: tabular-nums } .word { text-align: left }
 .bad { color: var(--bad) } .good { color: var(--good) } footer { opacity: .75; font-size: 13px }
 """
 KIND_HEADER = ("phase", "kind", "answered", "p50 ms", "p90 ms", "p99 ms", "longest ms")
@@ -23,7 +23,8 @@ KIND_HEADER = ("phase", "kind", "answered", "p50 ms", "p90 ms", "p99 ms", "longe
 
 def report(result: LoadResult, slo: Slo, machine: Machine, command: str) -> str:
     """The whole page; nothing in it comes from elsewhere than this run."""
-    rows = [(one.name, *stretch_row(one, _verdict(one, slo))) for one in result.stretches]
+    rows = [(one.name, _verdict(one, slo), *stretch_row(one)) for one in result.stretches]
+    stages = [(one.name, *stage_row(one)) for one in result.stretches]
     kinds = [row for one in result.stretches for row in _kind_rows(one)]
     return "\n".join(
         [
@@ -33,12 +34,15 @@ def report(result: LoadResult, slo: Slo, machine: Machine, command: str) -> str:
             _summary(result, slo),
             "<h2>Phases</h2><p>Times of the open-loop client, from when a request was due; "
             "<em>closed-loop p99</em> is what a client that waits for its answers would have "
-            "shown. Stages are the server's own means. CPU shares of server and client are of one "
-            "CPU. Above 70 % of all CPUs a row is <em>client-limited</em>: load and server took "
-            "them from each other.</p>",
-            _table(("phase", *HEADER), rows),
+            "shown. CPU shares of server and client are of one CPU. Above 70 % of all CPUs a row "
+            "is <em>client-limited</em>: load, server and whatever else ran took them from each "
+            "other.</p>",
+            _table(("phase", "SLO", *HEADER), rows, words=2),
+            "<h2>Where the server’s time went</h2><p>Its own mean of each stage, over the "
+            "requests that went through it.</p>",
+            _table(("phase", *STAGE_HEADER), stages, words=1),
             "<h2>Kinds of request</h2>",
-            _table(KIND_HEADER, kinds),
+            _table(KIND_HEADER, kinds, words=2),
             '<p>The closed loop beside it: <a href="locust.html">locust’s own report</a>.</p>',
             f"<footer>{escape(str(machine))}<br><code>{escape(command)}</code></footer>",
         ]
@@ -65,9 +69,16 @@ def _kind_rows(one: Stretch) -> list[tuple[str, ...]]:
     ]
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in header)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, words: int) -> str:
+    """The first `words` columns are words and stand at the left, the others numbers."""
+    head = _row("th", header, words)
+    body = "".join(_row("td", row, words) for row in rows)
+    return f'<div class="wide"><table>{head}{body}</table></div>'
+
+
+def _row(tag: str, cells: Sequence[str], words: int) -> str:
+    shown = (
+        f"<{tag}{' class=word' if at < words else ''}>{escape(cell)}</{tag}>"
+        for at, cell in enumerate(cells)
     )
-    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+    return f"<tr>{''.join(shown)}</tr>"

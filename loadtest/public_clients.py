@@ -1,9 +1,10 @@
 """Public clients of other servers' rerank APIs, unmodified, asking a service of ours.
 
-Runs in an environment of its own (`public_clients.txt`) and imports nothing of this project: a JSON
-object on standard input says the `url`, the `api_key` and the `requests` (`query`, `documents`),
-one on standard output has each client's `[index, score]` rows, from the best to the worst. What is
-compared with them is `agreement.py`'s.
+Runs in an environment of its own (`public_clients.txt`) and imports nothing of this project. A JSON
+object on standard input says the `url`, the `api_key`, the `requests` (`query`, `documents`) and
+how many of them each client has `answered` already. Each line on standard output is one answer: the
+client's name and its `[index, score]` rows, from the best to the worst, or its fault. What is
+compared with them is `client_agreement.py`'s.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 MODEL = "any"
 QUIET = {"HAYSTACK_TELEMETRY_ENABLED": "False", "DO_NOT_TRACK": "1", "ANONYMIZED_TELEMETRY": "0"}
@@ -196,19 +197,25 @@ def main() -> None:
     """Answer one question on standard input; a fault is told in its client's words."""
     os.environ.update(QUIET)
     question = json.load(sys.stdin)
+    answers, sys.stdout = sys.stdout, sys.stderr  # whatever a client has to say is no answer
     service = Service(question["url"], question["api_key"])
-    answers: dict[str, Any] = {}
-    for name, make in CLIENTS.items():
+    for name, answered in question["answered"].items():
+        requests = [one for one in question["requests"] if _can_ask(name, one)][answered:]
         try:
-            ask = make(service)
-            answers[name] = [
-                ask(one["query"], one["documents"])
-                for one in question["requests"]
-                if name in TAKE_OBJECTS or all(isinstance(d, str) for d in one["documents"])
-            ]
+            ask = CLIENTS[name](service)
+            for one in requests:
+                _tell(answers, name, ask(one["query"], one["documents"]))
         except Exception as fault:
-            answers[name] = {"fault": type(fault).__name__, "message": str(fault)}
-    json.dump(answers, sys.stdout)
+            _tell(answers, name, {"fault": type(fault).__name__, "message": str(fault)})
+
+
+def _can_ask(name: str, request: dict[str, Any]) -> bool:
+    return name in TAKE_OBJECTS or all(isinstance(one, str) for one in request["documents"])
+
+
+def _tell(answers: TextIO, name: str, answer: Any) -> None:
+    answers.write(json.dumps([name, answer]) + "\n")
+    answers.flush()
 
 
 if __name__ == "__main__":

@@ -135,7 +135,8 @@ def _plot(picture: Picture, chosen: dict[str, list[Point]]) -> Plot:
             lines.append(Line(f"{name}, p99", xs, [point.p99 for point in points]))
         bend = bend_of(points)
         if bend is not None:
-            notes.append(Note(bend.x, bend.y, f"{name.split(':')[0]}: {bend}"))
+            about = f"{name}: {bend}" if len(chosen) > 1 else f"{bend}"
+            notes.append(Note(bend.x, bend.y, about))
     return Plot(picture.title, picture.x_label, "milliseconds", lines, notes)
 
 

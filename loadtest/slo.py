@@ -1,6 +1,5 @@
 """What load has to be answered like, and what of it was not held."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from loadtest.stretch import Stretch
@@ -36,8 +35,3 @@ class Slo:
     def held(self, stretch: Stretch) -> bool:
         """Whether there was no fault."""
         return not self.faults(stretch)
-
-
-def all_faults(slo: Slo, stretches: Iterable[Stretch]) -> list[str]:
-    """The faults of all stretches, in their order."""
-    return [fault for stretch in stretches for fault in slo.faults(stretch)]

@@ -9,7 +9,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from relevance.errors import Unavailable
 
 STAGES = "relevance_stage_seconds"
-REQUESTS = "relevance_request_seconds"
 CACHE = "relevance_query_cache_total"
 Sample = tuple[str, str]  # a metric's name and its one label
 
@@ -29,12 +28,12 @@ class Scrape:
     @property
     def stage_ms(self) -> dict[str, float]:
         """Mean milliseconds of each stage that ran."""
-        return _means(self.values, STAGES)
-
-    @property
-    def route_ms(self) -> dict[str, float]:
-        """Mean milliseconds of each route's requests, first byte to last."""
-        return _means(self.values, REQUESTS)
+        sums, counts = f"{STAGES}_sum", f"{STAGES}_count"
+        return {
+            stage: self.values[sums, stage] / count * 1000
+            for (name, stage), count in self.values.items()
+            if name == counts and count
+        }
 
     @property
     def hit_rate(self) -> float:
@@ -62,14 +61,3 @@ def read_metrics(text: str) -> Scrape:
             if len(sample.labels) < 2
         }
     )
-
-
-def _means(values: Mapping[Sample, float], name: str) -> dict[str, float]:
-    counts = {
-        label: count for (sample, label), count in values.items() if sample == f"{name}_count"
-    }
-    return {
-        label: values[f"{name}_sum", label] / count * 1000
-        for label, count in counts.items()
-        if count
-    }

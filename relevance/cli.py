@@ -5,11 +5,12 @@ An entry point `name` is a Typer app of that name; `name.word` is one function, 
 spelled as an option, `ellm name --word …`.
 
 It imports no other folder itself, and a folder's command module imports nothing heavy: `--help`
-and `serve` never load torch.
+and `serve` never load torch. Where a folder or a package is absent, help says so of its commands
+and the others work.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from importlib.metadata import EntryPoint, entry_points
 from itertools import groupby
@@ -90,9 +91,10 @@ def make_app(only: str | None = None) -> typer.Typer:
     )
     app.callback()(_options)
     points = sorted(entry_points(group=GROUP), key=_place)
-    chosen = [point for point in points if _first_word(point) == only] or points
-    for name, members in groupby(chosen, key=_first_word):
-        app.add_typer(_commands(tuple(members)), name=name, cls=_SpelledAsOptions)
+    chosen = [point for point in points if _first_word(point) == only]
+    for name, members in groupby(chosen or points, key=_first_word):
+        commands = _commands(tuple(members), asked=bool(chosen))
+        app.add_typer(commands, name=name, cls=_SpelledAsOptions)
     return app
 
 
@@ -115,20 +117,57 @@ def _first_word(point: EntryPoint) -> str:
     return point.name.partition(".")[0]
 
 
-def _commands(points: Sequence[EntryPoint]) -> typer.Typer:
+def _commands(points: Sequence[EntryPoint], *, asked: bool) -> typer.Typer:
     """The app of one name with the functions that other folders add to it."""
     apps = [point for point in points if "." not in point.name]
     help_text = SHARED.get(_first_word(points[0]))
-    app: typer.Typer = apps[0].load() if apps else typer.Typer(no_args_is_help=True, help=help_text)
+    own = _app(apps[0], asked=asked) if apps else typer.Typer(no_args_is_help=True, help=help_text)
     added = [point for point in points if "." in point.name]
     if not added:
-        return app
-    merged = copy(app)
-    merged.registered_commands = list(app.registered_commands)
+        return own
+    merged = copy(own)
+    merged.registered_commands = list(own.registered_commands)
     for point in added:
-        function: Callable[..., None] = point.load()
-        merged.command(name=point.name.partition(".")[2])(function)
+        _add(merged, point)
     return merged
+
+
+def _app(point: EntryPoint, *, asked: bool) -> typer.Typer:
+    """A folder's app; where something it needs is absent, a line of help in its place.
+
+    Raises `ModuleNotFoundError` where the app itself was `asked` for.
+    """
+    try:
+        return point.load()
+    except ModuleNotFoundError as fault:
+        if asked:
+            raise
+        return typer.Typer(help=f"Not here: needs {_wanted(fault)[0]}.")
+
+
+def _add(app: typer.Typer, point: EntryPoint) -> None:
+    """Add a folder's function; where something it needs is absent, one that says so when run."""
+    word = point.name.partition(".")[2]
+    try:
+        app.command(name=word)(point.load())
+    except ModuleNotFoundError as fault:
+        absent = fault  # the name of a handled error ends with its handler
+        any_words = {"ignore_unknown_options": True, "allow_extra_args": True}
+        said = f"Not here: needs {_wanted(absent)[0]}."
+
+        @app.command(word, context_settings=any_words, help=said)
+        def not_here(_: typer.Context) -> None:
+            raise absent
+
+
+def _wanted(fault: ModuleNotFoundError) -> tuple[str, str]:
+    """What is absent, and how to get it; a module that no extra names is a fault of ours."""
+    name = fault.name or ""
+    root = name.partition(".")[0]
+    if root in {point.module.partition(".")[0] for point in entry_points(group=GROUP)}:
+        return f"the folder `{root}`", "install the whole of ellm-mkd"
+    extra = EXTRA_OF_MODULE.get(root)
+    return f"the package `{name}`", f"pip install 'ellm-mkd[{extra}]'" if extra else ""
 
 
 def main() -> None:
@@ -139,11 +178,10 @@ def main() -> None:
     except RelevanceError as fault:
         _fail(str(fault), fault.exit_code, debug=debug)
     except ModuleNotFoundError as fault:
-        extra = EXTRA_OF_MODULE.get((fault.name or "").split(".")[0])
-        if extra is None:
+        wanted, repair = _wanted(fault)
+        if not repair:
             raise
-        hint = f"hint: pip install 'ellm-mkd[{extra}]'"
-        _fail(f"this command needs the package `{fault.name}`\n{hint}", 1, debug=debug)
+        _fail(f"this command needs {wanted}\nhint: {repair}", 1, debug=debug)
     except KeyboardInterrupt:
         _fail("interrupted", 130, debug=False)
 

@@ -55,12 +55,12 @@ def bio_tags(offsets: Offsets, spans: Sequence[EvidenceSpan]) -> tuple[Tag, ...]
     return tuple(tags)
 
 
-def attention_factors(offsets: Offsets, spans: Sequence[EvidenceSpan]) -> tuple[int, ...]:
-    """What a token's attention is pulled towards: +1 relevant, -1 irrelevant, 0 no evidence.
+def attention_factors(tags: Sequence[Tag]) -> tuple[int, ...]:
+    """What each token's attention is pulled towards: +1 relevant, -1 irrelevant, 0 no evidence.
 
-    The tokens are chosen as in `bio_tags` (paper, Eq. 8).
+    The paper's factors (Eq. 8), read off the tokens' `bio_tags`.
     """
-    return tuple(_FACTORS[tag] for tag in bio_tags(offsets, spans))
+    return tuple(_FACTORS[tag] for tag in tags)
 
 
 def spans_of_tags(offsets: Offsets, tags: Sequence[Tag]) -> tuple[tuple[int, int, Relevance], ...]:

@@ -18,6 +18,7 @@ from relevance.atomic import replacing_file
 from relevance.chain_of_thought import parse, render
 from relevance.domain import EvidenceSpan, Item, Judgement, Relevance, Side, Target
 from relevance.errors import BadInput
+from relevance.judgement_files import judgement_files
 from relevance.tables import Columns, find_table, read_table
 from relevance.text import normalise
 
@@ -173,7 +174,14 @@ def write_judgements(path: Path, judgements: Iterable[Judgement]) -> None:
 
 
 def read_judgements(path: Path) -> tuple[Judgement, ...]:
-    """Read what `write_judgements` wrote; `BadInput` names the row that is no judgement."""
+    """Read what `write_judgements` wrote, or the shards of a finished `ellm teach judge`.
+
+    Raises `BadInput` naming the row that is no judgement, or the folder that is not finished.
+    """
+    return tuple(judgement for file in judgement_files(path) for judgement in _judgements(file))
+
+
+def _judgements(path: Path) -> Iterator[Judgement]:
     columns = Columns(
         kind="judgements",
         required={n: JUDGEMENT_SCHEMA.field(n).type for n in _REQUIRED_OF_JUDGEMENT},
@@ -185,7 +193,7 @@ def read_judgements(path: Path) -> tuple[Judgement, ...]:
     )
     rows = read_table(path, columns).to_pylist()
     _check_version(path)
-    return tuple(_judgement(record, path, row) for row, record in enumerate(rows, start=1))
+    yield from (_judgement(record, path, row) for row, record in enumerate(rows, start=1))
 
 
 _REQUIRED_OF_JUDGEMENT = ("judge", "query", "item_id", "target", "log_odds", "fingerprint")

@@ -22,6 +22,7 @@ from relevance.atomic import replacing_file
 from relevance.domain import EvidenceSpan, Item, Relevance, Side
 from relevance.errors import BadInput
 from relevance.item_text import ItemText, item_text
+from relevance.judgement_files import judgement_files
 from relevance.records import JUDGEMENT_SCHEMA, Pair
 from relevance.text import normalise
 from trainer.batches import pool_blocks
@@ -136,7 +137,8 @@ def pack_pool(
 ) -> int:
     """Pack a judged pool; returns how many pairs. Memory does not grow with their number.
 
-    The judgements must follow the pool's order, as `ellm teach judge` writes them; pairs that the
+    The judgements, a file or a finished job's folder of shards, must follow the pool's order, as
+    `ellm teach judge` writes them; of several targets of a pair the last counts. Pairs that the
     teacher left out are passed over. Raises `BadInput` where a judgement finds no pair.
     """
     schema = _SCHEMA.with_metadata({"format": FORMAT, "item_text": str(template)})
@@ -184,9 +186,7 @@ def _rows(
     pool: Path, judgements: Path, catalogue: Mapping[str, Item], template: ItemText
 ) -> Iterator[PackedPair]:
     pairs = ((str(row["query"]), str(row["item_id"])) for row in _read(pool, ["query", "item_id"]))
-    total = pq.read_metadata(judgements).num_rows
-    columns = ["query", "item_id", "log_odds", "spans"]
-    for judged in tqdm(_read(judgements, columns), total=total, desc="packing", unit="pair"):
+    for judged in _judged(judgements):
         key = (judged["query"], judged["item_id"])
         if key not in pairs:  # moves on to it: both files are in one order
             raise BadInput(
@@ -198,6 +198,17 @@ def _rows(
         text = item_text(catalogue[key[1]], template)
         spans = _spans(judged["spans"] or ())
         yield PackedPair(normalise(key[0]), key[1], text, judged["log_odds"], spans)
+
+
+def _judged(judgements: Path) -> Iterator[dict[str, Any]]:
+    """One judgement a pair, with a bar on stderr."""
+    files, columns = judgement_files(judgements), ["query", "item_id", "log_odds", "spans"]
+    total = sum(pq.read_metadata(file).num_rows for file in files)
+    rows = (row for file in files for row in _read(file, columns))
+    told = tqdm(rows, total=total, desc="packing", unit="judgement")
+    for _, of_a_pair in groupby(told, key=lambda row: (row["query"], row["item_id"])):
+        *_, last = of_a_pair
+        yield last
 
 
 def _read(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:

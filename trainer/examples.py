@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from relevance.domain import EvidenceSpan, Item, Judgement, Relevance, Side
 from relevance.errors import BadInput
-from relevance.evidence import Tag, bio_tags
+from relevance.evidence import attention_factors, bio_tags
 from relevance.item_text import ItemText, item_text
 from relevance.records import Pair
 from relevance.text import normalise
@@ -177,21 +177,12 @@ def _evidence(
     offered = [span for span in spans if span.side is Side.TITLE]
     query_tags, item_tags = bio_tags(query.offsets, asked), bio_tags(item.offsets, offered)
     return _Evidence(
-        tuple(_FACTORS[tag] for tag in query_tags),
-        tuple(_FACTORS[tag] for tag in item_tags),
+        attention_factors(query_tags),
+        attention_factors(item_tags),
         tuple(int(tag) for tag in query_tags),
         tuple(int(tag) for tag in item_tags),
         _paired_cells(query, item, asked, offered),
     )
-
-
-_FACTORS = {  # as `relevance.evidence.attention_factors`, from tags that are there anyway
-    Tag.O: 0,
-    Tag.B_RELEVANT: 1,
-    Tag.I_RELEVANT: 1,
-    Tag.B_IRRELEVANT: -1,
-    Tag.I_IRRELEVANT: -1,
-}
 
 
 def _paired_cells(

@@ -32,7 +32,8 @@ def read_training_data(
 ) -> TrainingData:
     """Read what a student of this fold may learn from; raises `BadInput` on a leak.
 
-    A pool comes as pairs that the judgements judge, or packed with them in one file.
+    A pool comes as pairs that the judgements judge, or packed with them in one file; judgements
+    come as files or as folders of shards.
     """
     found = find_data_set(data)
     parts = split(read_folds(folds), read_pairs(found.pairs, labelled=True), fold=fold)

@@ -15,6 +15,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from relevance.metrics import ReliabilityBin, precision_recall_of_bad, roc_curve
+from relevance.plot_style import BLUE, GREEN, GREY, GRID, INK, MUTED, ORANGE, svg_style
 from trainer.fold_scores import FoldScores
 from trainer.report_numbers import (
     COMPARED,
@@ -25,47 +26,21 @@ from trainer.report_numbers import (
     points,
 )
 
-INK, MUTED, GRID, PAPER = "#1c2733", "#5a6775", "#d9dee4", "#fefefe"
 GOOD, BAD = "#0f766f", "#b4331c"
-JUDGE_COLORS = {"overlap": "#6d7683", "ce": "#b8590b", "mkd": "#1f5fd0", "teacher": "#0e7a5f"}
+JUDGE_COLORS = {"overlap": GREY, "ce": ORANGE, "mkd": BLUE, "teacher": GREEN}
 VARIABLES = {  # colour of the light scheme → CSS variable, so that a figure follows the scheme
     INK: "--ink",
     MUTED: "--muted",
     GRID: "--line",
-    PAPER: "--paper",
     GOOD: "--good",
     BAD: "--bad",
     **{color: f"--judge-{name}" for name, color in JUDGE_COLORS.items()},
 }
 LINES = {"overlap": ":", "ce": "--", "mkd": "-", "teacher": "-."}  # colour is never alone
-STYLE = {
-    "svg.fonttype": "none",  # text stays text: selectable, in the page's font
-    "svg.hashsalt": "report",  # else ids differ from run to run
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "text.color": INK,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.7,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
-}
+STYLE = svg_style("report", font_size=9, paper="none")  # in the page's font and colours
 WIDTH, HEIGHT = 4.6, 4.1  # inches: one column of the page, legible on a phone
 GRID_POINTS = np.linspace(0, 1, 201)
 BINS = 20
-
-Points = tuple[np.ndarray, np.ndarray]
 
 
 def roc_figure(folds: Sequence[FoldScores], models: Mapping[str, Any]) -> Markup | None:

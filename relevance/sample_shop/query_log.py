@@ -7,7 +7,6 @@ from relevance.sample_shop.queries import ShopQuery
 
 _EXPONENT = 1.05
 _TOP_SHARE = 0.9  # visitors of the first query, per query in the log
-TAIL_LIMIT = 10  # up to this many visitors make a tail query (design, Resolutions, 16)
 
 
 def count_visitors(queries: Sequence[ShopQuery], random: Random) -> dict[str, int]:

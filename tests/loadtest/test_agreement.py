@@ -48,18 +48,6 @@ def test_nothing_compared_is_no_agreement() -> None:
     assert not agreement.compared("a and b", {}, {}).is_whole
 
 
-def test_the_clients_are_asked_about_items_that_have_a_score(tmp_path) -> None:
-    items = [{"item_id": name, "title": f"title {name}"} for name in "abc"]
-    write(tmp_path / "shop_items.jsonl", items)
-    write(tmp_path / "shop_pairs.jsonl", [{"query": "q", "item_id": "a"}])
-    expected = {("q", "a"): 0.5, ("q", "b"): None, ("q", "c"): 0.25, ("r", "a"): 0.125}
-
-    asked = agreement.questions(tmp_path / "shop", expected, limit=1)
-
-    assert asked == [agreement.Question("q", ("a", "c"), ("title a", "title c"))]
-    assert asked[0].request(by_id=True)["documents"] == [{"id": "a"}, {"id": "c"}]
-
-
 def write(path: Path, rows: list[dict]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
@@ -92,6 +80,8 @@ def test_a_store_that_another_bundle_made_does_not_agree(tmp_path) -> None:
         "1",
         "--out",
         str(tmp_path / "out.json"),
+        "--work",
+        str(tmp_path / "work"),
     ]
     done = CliRunner().invoke(command(), ["--bundle", str(tmp_path / "right"), *words])
 

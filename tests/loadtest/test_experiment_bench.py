@@ -2,11 +2,25 @@ import json
 
 import pytest
 import typer
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from loadtest.experiment_bench import AGAIN, BOTH, CANDIDATE, CONTROL, PLAIN, Waited, table
+from loadtest.experiment_bench import (
+    AGAIN,
+    CANDIDATE,
+    CONTROL,
+    EXPERIMENTS,
+    ONE_BUNDLE,
+    PLAIN,
+    TWO_BUNDLES,
+    Rows,
+    Waited,
+    arm,
+    table,
+)
 from loadtest.experiment_commands import experiments_command
-from loadtest.experiment_servers import PLAN, keys_of
+from loadtest.experiment_servers import keys_of, write_plan
 from relevance.experiments.plan import CONTROL as CONTROL_NAME
 from relevance.experiments.plan import read_plan
 from service.refresh.refresh import refresh
@@ -15,24 +29,41 @@ from tests.service.make_bundle import make_bundle
 
 
 def waited(both: list[float]) -> Waited:
-    return Waited(100, {PLAIN: [2.0, 4.0, 2.0], BOTH: both, AGAIN: [2.0, 4.0, 2.0]})
+    plain = [2.0, 4.0, 2.0]
+    medians = {PLAIN: plain, ONE_BUNDLE: both, TWO_BUNDLES: plain, AGAIN: plain}
+    return Waited(100, medians, {name: medians[name] for name in (PLAIN, ONE_BUNDLE)})
 
 
 def test_the_share_is_taken_round_by_round() -> None:
     """A machine that is twice as slow in one round makes no difference."""
-    found = waited([2.1, 4.4, 2.2]).over_plain(BOTH)
+    measured = waited([2.1, 4.4, 2.2])
 
-    assert found.median == pytest.approx(0.1)
-    assert found.high == pytest.approx(0.1)
+    for found in (measured.over_plain(ONE_BUNDLE), measured.work_over_plain(ONE_BUNDLE)):
+        assert found.median == pytest.approx(0.1)
+        assert found.high == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(("both", "verdict"), [(2.08, " under 5%"), (2.12, "NOT under 5%")])
 def test_the_table_says_whether_it_is_under_five_in_a_hundred(both, verdict) -> None:
-    assert table([waited([both, 2 * both, both])]).endswith(verdict)
+    *_, one_bundle, two_bundles = table([waited([both, 2 * both, both])]).splitlines()
+
+    assert one_bundle.endswith(verdict)
+    assert two_bundles.startswith("two bundles, with the log: +0.0% at most, under")
+
+
+@given(requests=st.integers(4, 200), in_a_row=st.integers(1, 40))
+def test_rows_hold_the_requests_of_a_round(requests, in_a_row) -> None:
+    """No service gets more than asked for, but for one row where that is shorter than a row."""
+    asked = Rows(requests=requests, in_a_row=in_a_row, uncounted=6).per_round * in_a_row
+
+    assert requests - in_a_row < asked <= max(requests, in_a_row)
+
+
+FEW = ("--rounds", "2", "--requests", "4", "--in-a-row", "2", "--uncounted", "1")
 
 
 @pytest.mark.slow
-def test_three_services_are_measured_side_by_side(tmp_path) -> None:
+def test_four_services_are_measured_side_by_side(tmp_path) -> None:
     """The command over a tiny shop: two bundles, and a log of every request."""
     for name, seed in (("live", 0), ("candidate", 5)):
         make_bundle(tmp_path / f"{name}-bundle", seed=seed)
@@ -44,23 +75,27 @@ def test_three_services_are_measured_side_by_side(tmp_path) -> None:
     words = ["--store", "live", "--candidate", "candidate", "--data", "shop", "--out", "out"]
     words = [str(tmp_path / word) if not word.startswith("--") else word for word in words]
 
-    done = CliRunner().invoke(app, [*words, "--rounds", "2", "--requests", "4", "--log-rate", "1"])
+    done = CliRunner().invoke(app, [*words, *FEW, "--log-rate", "1"])
 
     assert done.exit_code == 0, (done.output, done.exception)
     measured = json.loads((tmp_path / "out" / "experiments.json").read_text())
     for one in measured["waited"]:
-        assert set(one["medians"]) == {PLAIN, AGAIN, BOTH, CONTROL, CANDIDATE}
-        assert all(len(medians) == 2 for medians in one["medians"].values())
+        services = {PLAIN, AGAIN, ONE_BUNDLE, TWO_BUNDLES}
+        arms = {arm(name, variant) for name in EXPERIMENTS for variant in (CONTROL, CANDIDATE)}
+        assert set(one["medians"]) == services | arms
+        assert set(one["processor"]) == services
+        figures = [*one["medians"].values(), *one["processor"].values()]
+        assert all(len(rounds) == 2 and min(rounds) > 0 for rounds in figures)
 
 
 def test_one_key_of_each_arm_is_found(tmp_path) -> None:
-    (tmp_path / PLAN).write_text(
-        'version = 1\n[variants.candidate]\nstore = "x"\n[[experiments]]\nname = "e"\n'
-        'salt = "s"\npercent = { control = 50, candidate = 50 }\n'
-    )
+    for name in ("one", "other"):
+        write_plan(tmp_path / name, tmp_path / f"{name}-store")
 
-    keys = keys_of(tmp_path)
+    keys = keys_of(tmp_path / "one")
 
-    plan = read_plan(tmp_path / PLAN)
-    assert plan.assign(keys[CONTROL]).variant == CONTROL_NAME
-    assert plan.assign(keys[CANDIDATE]).variant == "candidate"
+    plan = read_plan(tmp_path / "other")
+    assert {name: plan.assign(key).variant for name, key in keys.items()} == {
+        CONTROL: CONTROL_NAME,
+        CANDIDATE: "candidate",
+    }

@@ -14,7 +14,8 @@ def test_the_page_says_that_the_slo_held_and_shows_every_phase_and_kind() -> Non
 
     assert "<strong>Held</strong>" in page
     assert page.count("score 100") == 2
-    assert page.count("<tr>") == 2 + 2 + 2
+    assert page.count("<tr>") == 3 * (1 + 2)  # phases, stages, kinds
+    assert page.count("<td class=word>held</td>") == 2
     assert "https://" not in page
 
 

@@ -103,6 +103,82 @@ def test_a_missing_extra_is_named_with_its_repair(ellm):
     assert "hint: pip install 'ellm-mkd[trainer]'" in err
 
 
+@pytest.fixture
+def without(monkeypatch):
+    """`make_app` and `ellm` where a top-level module cannot be imported."""
+
+    def without(*roots: str) -> None:
+        for name in list(sys.modules):
+            if name.partition(".")[0] in roots:
+                monkeypatch.delitem(sys.modules, name)
+        for root in roots:
+            monkeypatch.setitem(sys.modules, root, None)
+
+    return without
+
+
+def run_as_installed(monkeypatch, capsys, *words: str) -> tuple[object, str, str]:
+    monkeypatch.setattr(sys, "argv", ["ellm", *words])
+    with pytest.raises(SystemExit) as ending:
+        cli.main()
+    return ending.value.code, *capsys.readouterr()
+
+
+def test_help_lists_what_there_is_where_folders_are_absent(without, monkeypatch, capsys):
+    """An image that holds a part of the project says which commands are elsewhere."""
+    without("trainer", "exporter", "loadtest")
+
+    code, out, _ = run_as_installed(monkeypatch, capsys, "--help")
+
+    lines = {line.split()[0]: " ".join(line.split()[1:]) for line in out.splitlines() if line}
+    assert code == 0
+    assert lines["train"] == "Not here: needs the folder `trainer`."
+    assert lines["export"] == "Not here: needs the folder `exporter`."
+    assert "Not here" not in "".join(lines[name] for name in ("data", "serve", "bench", "teach"))
+
+
+def test_a_command_whose_folder_is_absent_says_so(without, monkeypatch, capsys):
+    without("trainer", "loadtest")
+
+    for words in (["train", "student", "--data", "x"], ["train", "--help"]):
+        code, _, err = run_as_installed(monkeypatch, capsys, *words)
+        assert (code, err) == (
+            1,
+            "ellm: this command needs the folder `trainer`\nhint: install the whole of ellm-mkd\n",
+        )
+
+
+def test_folders_that_share_a_name_do_without_one_another(without, monkeypatch, capsys):
+    """One folder's absence takes its own functions away and says so where they are run."""
+    without("loadtest")
+
+    _, listed, _ = run_as_installed(monkeypatch, capsys, "bench", "--help")
+    there, _, _ = run_as_installed(monkeypatch, capsys, "bench", "store", "--help")
+    code, _, err = run_as_installed(monkeypatch, capsys, "bench", "load", "--store", "x")
+
+    assert listed.count("Not here: needs the folder `loadtest`.") > 5
+    assert there == 0
+    assert (code, err.splitlines()[0]) == (1, "ellm: this command needs the folder `loadtest`")
+
+
+def test_a_missing_package_is_told_in_the_list_too(without, monkeypatch, capsys):
+    points = (*POINTS, EntryPoint("wrong.other", "nowhere_at_all:run", GROUP))
+    monkeypatch.setattr(cli, "entry_points", lambda *, group: points)
+
+    def load(point):
+        if point.name == "wrong":
+            return commands
+        raise ModuleNotFoundError("No module named 'onnx'", name="onnx")
+
+    monkeypatch.setattr(EntryPoint, "load", load)
+
+    _, out, _ = run_as_installed(monkeypatch, capsys, "wrong", "--help")
+    code, _, err = run_as_installed(monkeypatch, capsys, "wrong", "other", "--any", "thing")
+
+    assert "Not here: needs the package `onnx`." in out
+    assert (code, err.splitlines()[1]) == (1, "hint: pip install 'ellm-mkd[exporter]'")
+
+
 def test_a_missing_module_of_no_extra_is_a_bug_and_shows(ellm):
     with pytest.raises(ModuleNotFoundError, match="mystery"):
         ellm("wrong", "needs-unknown")

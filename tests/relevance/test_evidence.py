@@ -97,7 +97,7 @@ def test_pieces_of_one_word_continue_it():
 
 def test_tokens_of_zero_width_get_nothing():
     assert bio_tags([(0, 0), (0, 3), (3, 3), (4, 10)], [make_span(0, 10)]) == (O, B, O, B)
-    assert attention_factors([(0, 0), (1, 1)], [make_span(0, 10)]) == (0, 0)
+    assert attention_factors(bio_tags([(0, 0), (1, 1)], [make_span(0, 10)])) == (0, 0)
 
 
 def test_spans_of_two_sides_are_refused():
@@ -110,7 +110,7 @@ def test_spans_of_two_sides_are_refused():
 def test_factors_are_plus_one_for_and_minus_one_against():
     spans = [make_span(0, 10), make_span(5, 6, IRRELEVANT)]
 
-    assert attention_factors(WORDS, spans) == (1, -1, 0, 0)
+    assert attention_factors(bio_tags(WORDS, spans)) == (1, -1, 0, 0)
 
 
 @st.composite
@@ -135,9 +135,8 @@ spans_of_one_side = st.lists(
 
 @given(offsets(), spans_of_one_side)
 def test_tags_agree_with_a_count_of_shared_characters(tokens, spans):
-    for (start, end), tag, factor in zip(
-        tokens, bio_tags(tokens, spans), attention_factors(tokens, spans), strict=True
-    ):
+    tags = bio_tags(tokens, spans)
+    for (start, end), tag, factor in zip(tokens, tags, attention_factors(tags), strict=True):
         touching = {
             s.relevance for s in spans if set(range(start, end)) & set(range(s.start, s.end))
         }

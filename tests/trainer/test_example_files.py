@@ -1,15 +1,17 @@
 """A packed pool is the pool: every pair once an epoch, the same examples, a row group at a time."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 
 import pyarrow.parquet as pq
 import pytest
 
-from relevance.domain import Relevance, Side
+from relevance.domain import Relevance, Side, Target
 from relevance.errors import BadInput
 from relevance.item_text import ItemText
 from relevance.records import Pair, write_judgements, write_pairs
+from teacher.judge_shards import ShardFolder, rows_of
 from tests.trainer.make_students import CATALOGUE, make_judgement, make_span, shop_pairs
 from trainer import example_files
 from trainer.batches import pool_blocks, step_examples
@@ -114,6 +116,29 @@ def test_steps_mix_human_pairs_with_packed_blocks(packed, backbone):
     for step in steps:
         assert [example.human for example in step[:4]] == [True] * 4
         assert len({pair.query for pair in step[4:]}) >= 2
+
+
+def test_shards_of_a_long_job_are_packed_as_their_rows_in_one_file(packed, tmp_path):
+    """Two targets a pair, as a language model judges: the last counts, as in training in memory."""
+    file = packed()
+    folder = ShardFolder.open(tmp_path / "shards", {"job": 1})
+    for number, part in enumerate((PAIRS[:7], PAIRS[7:])):
+        direct = [judge(pair) for pair in part]
+        thought = [replace(one, target=Target.COT, log_odds=-1.5) for one in direct]
+        rows = [one for both in zip(thought, direct, strict=True) for one in both]
+        folder.write(number, rows_of(rows), Counter())
+    folder.finish(2)
+
+    count = pack_pool(
+        tmp_path / "of_shards.parquet",
+        pool=tmp_path / "pool.parquet",
+        judgements=tmp_path / "shards",
+        catalogue=CATALOGUE,
+        template=ItemText.TITLE,
+    )
+
+    assert count == len(PAIRS)
+    assert (tmp_path / "of_shards.parquet").read_bytes() == file.path.read_bytes()
 
 
 def test_pairs_the_teacher_left_out_are_passed_over(packed):

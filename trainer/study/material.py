@@ -1,8 +1,9 @@
 """What a study is run on: a data set and, per fold, a folder with what the teacher judged.
 
 The folders are laid out as `ellm demo` leaves them: `folds.parquet`, and in `fold0`, `fold1` …
-`pool.parquet`, `pool_judgements.parquet` and `teacher/judgements.parquet`. A fold without them can
-still run the rows that need no teacher.
+`pool.parquet`, `pool_judgements.parquet` and `teacher/judgements.parquet`; judgements may also be
+folders of shards, with that name or without its suffix. A fold without them can still run the rows
+that need no teacher.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from relevance.domain import Item
 from relevance.folds import FoldAssignment, Split, read_folds, split
+from relevance.judgement_files import content_digest
 from relevance.metrics import head_or_tail
 from relevance.records import (
     DataSet,
@@ -76,13 +78,15 @@ class StudyMaterial:
     def teacher_files(self, fold: int) -> tuple[Path, Path, Path]:
         """The fold's pool, its judgements, and those of the labelled pairs."""
         folder = self.folder / f"fold{fold}"
-        names = ("pool.parquet", "pool_judgements.parquet", "teacher/judgements.parquet")
-        pool, judged, labelled = (folder / name for name in names)
-        return pool, judged, labelled
+        judged, labelled = (
+            _file_or_shards(folder / name)
+            for name in ("pool_judgements.parquet", "teacher/judgements.parquet")
+        )
+        return folder / "pool.parquet", judged, labelled
 
     def has_teacher(self, fold: int) -> bool:
         """Whether all of the teacher's files are there."""
-        return all(path.is_file() for path in self.teacher_files(fold))
+        return all(path.exists() for path in self.teacher_files(fold))
 
     def training_data(self, fold: int, *, taught: bool) -> TrainingData:
         """What a student of the fold may learn from, with the teacher's judgements if `taught`."""
@@ -102,7 +106,7 @@ class StudyMaterial:
             files = (*files, *self.teacher_files(fold))
         digest = hashlib.sha256(f"{self.assignment.hash} {self.backbone}".encode())
         for path in files:
-            digest.update(_content(path).encode())
+            digest.update(content_digest(path).encode())
         return digest.hexdigest()[:16]
 
 
@@ -115,6 +119,6 @@ def bounded_pool(data: TrainingData, pairs: int | None, *, seed: int) -> Trainin
     return replace(data, pool=turned[:pairs])
 
 
-def _content(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _file_or_shards(file: Path) -> Path:
+    folder = file.with_suffix("")
+    return folder if folder.is_dir() and not file.exists() else file

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from relevance.aspects import aspect_names
 from relevance.domain import Label, Side, Verdict
+from relevance.metrics import HEAD_VISITORS
 from relevance.records import (
     find_data_set,
     read_catalogue,
@@ -27,7 +28,6 @@ from relevance.records import (
 )
 from relevance.sample_shop import Shop, ShopConfig, make_shop, write_shop
 from relevance.sample_shop.hidden_values import fields_text
-from relevance.sample_shop.query_log import TAIL_LIMIT
 from relevance.sample_shop.vocabulary import read_vocabulary
 from relevance.text import normalise
 
@@ -171,8 +171,8 @@ def test_visitors_follow_zipf_with_a_long_tail(shop: Shop) -> None:
 
     assert -1.3 < slope < -0.8
     assert visitors[-1] >= 1
-    assert np.mean(np.array(visitors) <= TAIL_LIMIT) > 0.5
-    assert any(shop.visitors[q] > TAIL_LIMIT for q in shop.labelled_queries)
+    assert np.mean(np.array(visitors) <= HEAD_VISITORS) > 0.5
+    assert any(shop.visitors[q] > HEAD_VISITORS for q in shop.labelled_queries)
 
 
 def test_gold_concludes_from_the_truth_and_speaks_of_all_aspects(shop: Shop) -> None:

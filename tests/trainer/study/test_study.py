@@ -1,6 +1,8 @@
 """A study end to end on the toy shop: planned, run, resumed, and its tables."""
 
 import json
+import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ from typer.testing import CliRunner
 
 from relevance.errors import BadInput
 from relevance.folds import holdout, read_folds, split
-from relevance.records import read_pairs, write_judgements, write_pairs
+from relevance.records import read_judgements, read_pairs, write_judgements, write_pairs
+from teacher.judge_shards import ShardFolder, rows_of
 from tests.trainer.make_students import make_judgement, shop_pairs, write_shop
 from tests.trainer.test_train import right_judgement
 from trainer.study.cells import Cell, read_cell
@@ -49,6 +52,25 @@ def work(tmp_path_factory) -> tuple[Path, Path]:
         ],
     )
     return data, folder
+
+
+def test_judgements_may_be_folders_of_shards(work, tmp_path):
+    """The same training data; cells made from other files are other cells."""
+    data, folder = work
+    shutil.copytree(folder, tmp_path / "work")
+    fold = tmp_path / "work" / "fold0"
+    for file in (fold / "pool_judgements.parquet", fold / "teacher" / "judgements.parquet"):
+        shards = ShardFolder.open(file.with_suffix(""), {"job": file.stem})
+        shards.write(0, rows_of(read_judgements(file)), Counter())
+        shards.finish(1)
+        file.unlink()
+    files, shards = (StudyMaterial(data, at, "b") for at in (folder, tmp_path / "work"))
+
+    assert shards.has_teacher(0)
+    assert shards.training_data(0, taught=True) == files.training_data(0, taught=True)
+    assert shards.inputs(0, taught=True) != files.inputs(0, taught=True)
+    assert shards.inputs(0, taught=False) == files.inputs(0, taught=False)
+    assert not shards.has_teacher(1)
 
 
 def run(work, out: Path, *words: object):
