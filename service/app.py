@@ -29,6 +29,7 @@ from service.fair_queue import FairQueue
 from service.keeping import Keeping, missing_texts
 from service.lifecycle import Lifecycle, following_signals
 from service.limits import Limits
+from service.open_graphs import OpenGraphs
 from service.open_service import OpenService
 from service.openapi import REFERENCE, add_wire
 from service.rate_limits import RateLimits
@@ -74,7 +75,7 @@ class RelevanceApi(FastAPI):
 def create_app(
     settings: Settings | None = None,
     *,
-    opened: OpenPair = open_pair,
+    opened: OpenPair | None = None,
     explanations: OpenExplanations | None = None,
 ) -> FastAPI:
     """The service with these settings, or with those of the environment.
@@ -84,6 +85,7 @@ def create_app(
     if settings is None:
         settings = read_settings()
         configure(settings)
+    opened = opened or partial(open_pair, graphs=OpenGraphs())
     opening = _Opening(settings, opened, explanations or read_explanations)
     app = RelevanceApi(
         title="Query-item relevance", lifespan=opening.lifespan, redirect_slashes=False

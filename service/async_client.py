@@ -102,6 +102,7 @@ class AsyncRelevanceClient:
         item_id: str | None = None,
         *,
         item: InlineItem | None = None,
+        experiment_key: str | None = None,
         deadline_s: float | None = None,
     ) -> AsyncGenerator[ExplainEvent, None]:
         """Explain as it is written: the alignment (`teacher.state` is `waiting`), text, the reply.
@@ -109,7 +110,8 @@ class AsyncRelevanceClient:
         Only the beginning is tried again. Closing the iterator ends the teacher's work, too.
         """
         attempts = Attempts(self._patience, deadline_s, self._clock)
-        opened = await self._ask(stream_call(query, item_id, item), attempts, streamed=True)
+        call = stream_call(query, item_id, item, experiment_key=experiment_key)
+        opened = await self._ask(call, attempts, streamed=True)
         async with aclosing(opened), aclosing(async_events_of(opened)) as events:
             async for event in events:
                 yield event

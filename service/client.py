@@ -111,6 +111,7 @@ class RelevanceClient:
         item_id: str | None = None,
         *,
         item: InlineItem | None = None,
+        experiment_key: str | None = None,
         deadline_s: float | None = None,
     ) -> Iterator[ExplainEvent]:
         """Explain as it is written: the alignment (`teacher.state` is `waiting`), text, the reply.
@@ -118,8 +119,9 @@ class RelevanceClient:
         Only the beginning is tried again. Closing the iterator ends the teacher's work, too.
         """
         attempts = Attempts(self._patience, deadline_s, self._clock)
-        with closing(self._ask(stream_call(query, item_id, item), attempts, streamed=True)) as it:
-            yield from events_of(it)
+        call = stream_call(query, item_id, item, experiment_key=experiment_key)
+        with closing(self._ask(call, attempts, streamed=True)) as opened:
+            yield from events_of(opened)
 
     def _known_or_asked(self, call: Call, attempts: Attempts) -> Any:
         if call is not LIMITS:

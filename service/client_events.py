@@ -8,7 +8,8 @@ import msgspec
 
 from relevance.errors import Unavailable
 from service.client_plans import Call
-from service.wire import ErrorReply, ExplainReply, ExplainRequest, InlineItem, TextDelta
+from service.explain_wire import ExplainReply, ExplainRequest, TextDelta
+from service.wire import ErrorReply, InlineItem
 
 ExplainEvent = ExplainReply | TextDelta
 KINDS: dict[str, type[Any]] = {
@@ -20,9 +21,17 @@ KINDS: dict[str, type[Any]] = {
 LAST = "reply"
 
 
-def stream_call(query: str, item_id: str | None, item: InlineItem | None) -> Call:
+def stream_call(
+    query: str,
+    item_id: str | None,
+    item: InlineItem | None,
+    *,
+    experiment_key: str | None = None,
+) -> Call:
     """The request for the events of one explanation."""
-    body = ExplainRequest(query=query, item_id=item_id, item=item, stream=True)
+    body = ExplainRequest(
+        query=query, item_id=item_id, item=item, experiment_key=experiment_key, stream=True
+    )
     return Call("POST", "/explain", ExplainReply, body)
 
 

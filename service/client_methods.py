@@ -24,17 +24,10 @@ from service.client_plans import (
     single,
 )
 from service.client_rerank import rerank_plan
+from service.explain_wire import ExplainReply, ExplainRequest
 from service.rerank.wire import RerankReply, RerankRequest
 from service.search_wire import SearchReply, SearchRequest
-from service.wire import (
-    Candidates,
-    ColumnsAnswer,
-    ColumnsReply,
-    ExplainReply,
-    ExplainRequest,
-    InlineItem,
-    ScoreReply,
-)
+from service.wire import Candidates, ColumnsAnswer, ColumnsReply, InlineItem, ScoreReply
 from service.wire_status import HealthReply, InfoReply
 
 Result = TypeVar("Result")
@@ -107,10 +100,17 @@ def search(
     top_k: int = 10,
     depth: int | None = None,
     generation: str | None = None,
+    experiment_key: str | None = None,
     deadline_s: float | None = None,
 ) -> Asking[SearchReply]:
     """Find the whole catalogue's `top_k` best items, out of the `depth` likeliest."""
-    body = SearchRequest(query=query, top_k=top_k, depth=depth, generation=generation)
+    body = SearchRequest(
+        query=query,
+        top_k=top_k,
+        depth=depth,
+        generation=generation,
+        experiment_key=experiment_key,
+    )
     return Asking(single(search_call(body)), deadline_s)
 
 
@@ -121,6 +121,7 @@ def rerank(
     top_n: int | None = None,
     max_tokens_per_doc: int | None = None,
     generation: str | None = None,
+    experiment_key: str | None = None,
     deadline_s: float | None = None,
 ) -> Asking[RerankReply]:
     """Rank texts, objects with a text, or `{"id": …}` of the catalogue; any number of them."""
@@ -130,6 +131,7 @@ def rerank(
         top_n=top_n,
         max_tokens_per_doc=max_tokens_per_doc,
         generation=generation,
+        experiment_key=experiment_key,
     )
 
     def plan() -> Plan[RerankReply]:
@@ -139,17 +141,27 @@ def rerank(
     return Asking(plan(), deadline_s)
 
 
-def explain(query: str, item_id: str, *, deadline_s: float | None = None) -> Asking[ExplainReply]:
+def explain(
+    query: str,
+    item_id: str,
+    *,
+    experiment_key: str | None = None,
+    deadline_s: float | None = None,
+) -> Asking[ExplainReply]:
     """Explain one query with an item of the catalogue."""
-    body = ExplainRequest(query=query, item_id=item_id)
+    body = ExplainRequest(query=query, item_id=item_id, experiment_key=experiment_key)
     return Asking(single(explain_call(body)), deadline_s)
 
 
 def explain_inline(
-    query: str, item: InlineItem, *, deadline_s: float | None = None
+    query: str,
+    item: InlineItem,
+    *,
+    experiment_key: str | None = None,
+    deadline_s: float | None = None,
 ) -> Asking[ExplainReply]:
     """Explain one query with an item sent along."""
-    body = ExplainRequest(query=query, item=item)
+    body = ExplainRequest(query=query, item=item, experiment_key=experiment_key)
     return Asking(single(explain_call(body)), deadline_s)
 
 

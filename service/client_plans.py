@@ -13,6 +13,7 @@ import msgspec
 
 from relevance.domain import Label
 from relevance.errors import BadInput, Unavailable
+from service.explain_wire import ExplainReply, ExplainRequest
 from service.search_wire import SearchReply, SearchRequest
 from service.wire import (
     BatchColumnsReply,
@@ -20,8 +21,6 @@ from service.wire import (
     Candidates,
     ColumnsAnswer,
     ColumnsReply,
-    ExplainReply,
-    ExplainRequest,
     Format,
     InlineItem,
     OnMissing,
@@ -64,11 +63,16 @@ class Rejected(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What holds for every piece of a request; see `wire.ScoreRequest`."""
+    """What holds for every piece of a request; see `wire.ScoreRequest`.
+
+    `experiment_key` names whom an experiment assigns: a shopper, say, whose requests all meet the
+    same variant.
+    """
 
     on_missing: OnMissing = OnMissing.ENCODE
     strict_deadline: bool = False
     generation: str | None = None
+    experiment_key: str | None = None
 
 
 USUAL = Options()
@@ -79,6 +83,8 @@ _Row = tuple[str, int, float | None, Label | None, Status, bool]
 
 def score_plan(asked: Candidates, options: Options, limits: LimitsInfo) -> Plan[ColumnsReply]:
     """Score any number of candidates; pieces are answered from one generation, or all anew."""
+
+    limits = _beside(options, limits)
 
     def pieces() -> Plan[ColumnsReply]:
         return _score_pieces(asked, options, limits)
@@ -104,8 +110,9 @@ def batch_plan(
 ) -> Plan[list[ColumnsAnswer]]:
     """Score several queries, in as few requests as the limits allow; answers in their order."""
     answers: list[ColumnsAnswer] = []
-    for group in _groups(asked, limits):
-        if not _fits(group, limits):  # one query that is too much for any single request
+    left = _beside(options, limits)
+    for group in _groups(asked, left):
+        if not _fits(group, left):  # one query that is too much for any single request
             reply = yield from score_plan(group[0], options, limits)
             answers.append(ColumnsAnswer(reply.columns, reply.query_truncated, error=None))
             continue
@@ -115,6 +122,7 @@ def batch_plan(
             strict_deadline=options.strict_deadline,
             format=Format.COLUMNS,
             generation=options.generation,
+            experiment_key=options.experiment_key,
         )
         together: BatchColumnsReply = yield Call("POST", "/score/batch", BatchColumnsReply, body)
         answers.extend(together.replies)
@@ -145,6 +153,7 @@ def rows_of(reply: ColumnsReply) -> ScoreReply:
         generation=reply.generation,
         sequence=reply.sequence,
         degraded=reply.degraded,
+        variant=reply.variant,
     )
 
 
@@ -161,6 +170,7 @@ def _score_pieces(asked: Candidates, options: Options, limits: LimitsInfo) -> Pl
             strict_deadline=options.strict_deadline,
             format=Format.COLUMNS,
             generation=pin,
+            experiment_key=options.experiment_key,
         )
         reply: ColumnsReply = yield Call("POST", "/score", ColumnsReply, body)
         replies.append((start, reply))
@@ -184,6 +194,7 @@ def _merged(replies: Sequence[tuple[int, ColumnsReply]], top_n: int | None) -> C
         generation=last.generation,
         sequence=last.sequence,
         degraded=list(dict.fromkeys(chain.from_iterable(r.degraded for _, r in replies))),
+        variant=last.variant,
     )
 
 
@@ -255,6 +266,12 @@ def _fits(group: Sequence[Candidates], limits: LimitsInfo) -> bool:
         and sum(len(one.items) for one in group) <= limits.max_inline_items
         and sum(map(_bytes, group)) <= limits.max_body_bytes
     )
+
+
+def _beside(options: Options, limits: LimitsInfo) -> LimitsInfo:
+    """The limits of what goes along with these options: a key may be as long as a title."""
+    key = len((options.experiment_key or "").encode())
+    return msgspec.structs.replace(limits, max_body_bytes=limits.max_body_bytes - key)
 
 
 def _count(asked: Candidates) -> int:

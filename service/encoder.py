@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from relevance.bundle import ENCODER, TOKENIZER, BundleManifest
 from relevance.errors import BadBundle
 from relevance.text import normalise
-from service.execution import ON_CPU, Execution, open_session
+from service.execution import ON_CPU, Execution, OpenGraph, open_session
 
 OUTPUT = "token_embeddings"
 
@@ -62,9 +62,16 @@ class OnnxTokenEncoder:
         self._dim = dim
 
     @classmethod
-    def read(cls, folder: Path, manifest: BundleManifest, execution: Execution = ON_CPU) -> Self:
+    def read(
+        cls,
+        folder: Path,
+        manifest: BundleManifest,
+        execution: Execution = ON_CPU,
+        *,
+        opened: OpenGraph = open_session,
+    ) -> Self:
         """Open the encoder of a verified bundle; raises `BadBundle` where it does not run."""
-        session = open_session(folder / ENCODER, execution)
+        session = opened(folder / ENCODER, execution)
         encoder = cls(read_tokenizer(folder / TOKENIZER), session, dim=manifest.dim)
         encoder._check(folder / ENCODER)
         return encoder

@@ -60,6 +60,14 @@ class Execution:
 ON_CPU = Execution()
 
 
+class OpenGraph(Protocol):
+    """How a bundle's graph is opened: `open_session`, or what shares the open ones."""
+
+    def __call__(self, path: Path, execution: Execution = ON_CPU) -> ort.InferenceSession:
+        """The open graph; raises `BadBundle` or `Unavailable`."""
+        ...
+
+
 class Runtime(Protocol):
     """The part of ONNX Runtime that opens a graph."""
 

@@ -14,6 +14,15 @@ from relevance.chain_of_thought import render
 from relevance.domain import ChainOfThought, Item, Label
 from relevance.item_rows import row_members
 from relevance.late_interaction import item_steps, sigmoid, token_contributions
+from service.explain_wire import (
+    Contribution,
+    ExplainReply,
+    ExplainRequest,
+    Finding,
+    Span,
+    TeacherOpinion,
+    TokenSpan,
+)
 from service.explanations import Explanations, Reasons
 from service.job import Job
 from service.listener import Listener
@@ -23,16 +32,7 @@ from service.replies import Refused
 from service.requests import check_generation
 from service.store.found import find, stored_items
 from service.teacher_door import Opinion
-from service.wire import (
-    Contribution,
-    ExplainReply,
-    ExplainRequest,
-    Finding,
-    Span,
-    Status,
-    TeacherOpinion,
-    TokenSpan,
-)
+from service.wire import Status
 from service.work import Stage
 
 

@@ -8,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:  # importing this module must stay cheap: every `ellm --help` does it
     from service.client_events import ExplainEvent
-    from service.wire import ExplainReply
+    from service.explain_wire import ExplainReply
 
 app = typer.Typer(help="Ask a running service why a pair scores as it does.")
 
@@ -36,7 +36,7 @@ def explain_command(
 
 def last_of(events: "Iterable[ExplainEvent]", *, say: Callable[[str], object]) -> "ExplainReply":
     """The whole reply, after all text before it was said."""
-    from service.wire import ExplainReply
+    from service.explain_wire import ExplainReply
 
     reply, has_said = None, False
     for event in events:

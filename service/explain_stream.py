@@ -18,18 +18,11 @@ import msgspec
 from anyio import CapacityLimiter, to_thread
 
 from service.explain import AlignedPair, explained, reply_of
+from service.explain_wire import ExplainReply, Origin, TeacherOpinion, TeacherState, TextDelta
 from service.explanations import Explanations
 from service.job import Job
 from service.listener import Gone, Listener
-from service.wire import (
-    ErrorReply,
-    ExplainReply,
-    Fault,
-    Origin,
-    TeacherOpinion,
-    TeacherState,
-    TextDelta,
-)
+from service.wire import ErrorReply, Fault
 
 MEDIA_TYPE = "text/event-stream"
 ALIVE_S = 5.0  # seconds of silence after which a comment keeps proxies from hanging up

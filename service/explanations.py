@@ -17,6 +17,7 @@ import xxhash
 from relevance.domain import Item
 from relevance.errors import MalformedText, Unavailable
 from service.deadline import Deadline
+from service.explain_wire import Origin, TeacherState, Tried
 from service.listener import Gone, Listener
 from service.teacher_door import (
     Explainer,
@@ -25,7 +26,6 @@ from service.teacher_door import (
     WritingExplainer,
     opinion_of,
 )
-from service.wire import Origin, TeacherState, Tried
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from service import search_wire, wire
+from service import explain_wire, search_wire, wire
 from service.bodies import Encoding
 from service.rerank import wire as rerank_wire
 
@@ -21,8 +21,8 @@ SHOWN: tuple[Schema, ...] = (
     wire.BatchRequest,
     wire.BatchReply,
     wire.BatchColumnsReply,
-    wire.ExplainRequest,
-    wire.ExplainReply,
+    explain_wire.ExplainRequest,
+    explain_wire.ExplainReply,
     search_wire.SearchRequest,
     search_wire.SearchReply,
     *rerank_wire.SIDES,
@@ -35,7 +35,7 @@ SHOWN: tuple[Schema, ...] = (
     rerank_wire.TextsFault,
     wire.ErrorReply,
 )
-EXAMPLES = wire.EXAMPLES | rerank_wire.EXAMPLES
+EXAMPLES = wire.EXAMPLES | explain_wire.EXAMPLES | rerank_wire.EXAMPLES
 MEANINGS = {
     400: "The body is not JSON or MessagePack.",
     401: "An API key is needed.",

@@ -21,7 +21,7 @@ from relevance.late_interaction import (
     sigmoid,
     token_contributions,
 )
-from service.execution import open_session
+from service.execution import OpenGraph, open_session
 
 NUMPY_SCORER = "numpy_scorer"  # the `degraded` reason
 CHUNK = 512  # candidates a run of the graph: between two looks at the clock, half a millisecond
@@ -109,9 +109,11 @@ class NumpyScorer:
         return _scores(maxima, query, self._manifest)
 
 
-def open_scorer(folder: Path, manifest: BundleManifest) -> tuple[Scorer, tuple[str, ...]]:
+def open_scorer(
+    folder: Path, manifest: BundleManifest, *, opened: OpenGraph = open_session
+) -> tuple[Scorer, tuple[str, ...]]:
     """The bundle's graph where it counts right on this CPU, else NumPy and why."""
-    scorer = OnnxScorer(open_session(folder / MAXSIM), manifest)
+    scorer = OnnxScorer(opened(folder / MAXSIM), manifest)
     if _counts_right(scorer, folder / GOLDEN, bits=manifest.codec.bits):
         return scorer, ()
     return NumpyScorer(manifest), (NUMPY_SCORER,)

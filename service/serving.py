@@ -17,7 +17,7 @@ from relevance.late_interaction import quantise_query
 from service.encoder import OnnxTokenEncoder
 from service.execution import Execution, Provider
 from service.item_stores import open_items, open_search, search_as_of_now
-from service.query_cache import QueryCache
+from service.open_graphs import OpenGraphs
 from service.runtimes import check_runtimes
 from service.scorer import open_scorer
 from service.settings import Settings
@@ -64,16 +64,18 @@ def verified_bundle(store: StorePaths, current: Current) -> BundleManifest:
     return bundle
 
 
-def open_pair(settings: Settings, *, previous: Pair | None = None) -> Pair:
+def open_pair(
+    settings: Settings, *, previous: Pair | None = None, graphs: OpenGraphs | None = None
+) -> Pair:
     """Open and verify what CURRENT names; raises a `RelevanceError` where something is not right.
 
     What `previous` has open and CURRENT still names is taken over: a new generation of the same
-    bundle costs no new graphs and keeps the query cache.
+    bundle costs no new graphs and keeps the query cache. `graphs` are open in other pairs.
     """
     store = StorePaths(settings.store)
     current = read_current(store)
     if previous is None or previous.snapshot.bundle.bundle_id != current.bundle:
-        return _opened_anew(settings, store, current)
+        return _opened_anew(settings, store, current, graphs or OpenGraphs())
     bundle, items = previous.snapshot.bundle, previous.snapshot.items
     if items.generation_id == current.generation:
         known, newest = previous.snapshot.candidates, latest(items)
@@ -126,21 +128,24 @@ def read_in(pair: Pair, *, max_bytes: int) -> int:
     return max_bytes - left
 
 
-def _opened_anew(settings: Settings, store: StorePaths, current: Current) -> Pair:
+def _opened_anew(
+    settings: Settings, store: StorePaths, current: Current, graphs: OpenGraphs
+) -> Pair:
     check_runtimes()
     bundle = verified_bundle(store, current)
     folder = store.bundle(bundle.bundle_id)
-    scorer, degraded = open_scorer(folder, bundle)
+    opened = graphs.of(bundle)
+    scorer, degraded = open_scorer(folder, bundle, opened=opened)
     items = open_items(settings, store, current.generation, bundle)
     execution = execution_of(settings)
     on_cpu = execution.provider is Provider.CPU
     snapshot = Snapshot(
         bundle=bundle,
-        encoder=OnnxTokenEncoder.read(folder, bundle, execution),
-        item_encoder=None if on_cpu else OnnxTokenEncoder.read(folder, bundle),
+        encoder=OnnxTokenEncoder.read(folder, bundle, execution, opened=opened),
+        item_encoder=None if on_cpu else OnnxTokenEncoder.read(folder, bundle, opened=opened),
         scorer=scorer,
         items=items,
-        query_cache=QueryCache(settings.query_cache),
+        query_cache=graphs.query_cache(bundle, settings.query_cache),
         candidates=open_search(settings, store, items),
         degraded=degraded,
     )

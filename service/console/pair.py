@@ -9,11 +9,11 @@ from relevance.late_interaction import item_steps
 from service.console.browse import card
 from service.console.wire import PairReply, PairRequest
 from service.explain import Candidate, align, best_item_rows, candidate_of, row_offsets
+from service.explain_wire import ExplainRequest, TokenSpan
 from service.job import Job
 from service.query import encode_query
 from service.query_cache import EncodedQuery
 from service.requests import check_generation
-from service.wire import ExplainRequest, TokenSpan
 from service.work import Stage
 
 

@@ -14,6 +14,7 @@ from service.console.wire import (
     ReasonsRequest,
 )
 from service.explain import explain_reply
+from service.explain_wire import ExplainReply, ExplainRequest, TeacherState
 from service.explanations import Explanations
 from service.job import Job
 from service.query import encode_query
@@ -21,7 +22,7 @@ from service.ranking_wire import rows
 from service.replies import Refused
 from service.score import Ranking, rank
 from service.store.found import stored_items
-from service.wire import Candidates, ExplainReply, ExplainRequest, TeacherState
+from service.wire import Candidates
 
 
 def reasons_reply(job: Job, request: ReasonsRequest, explanations: Explanations) -> ReasonsReply:

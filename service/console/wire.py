@@ -9,20 +9,8 @@ from typing import Annotated
 from msgspec import Meta
 
 from relevance.domain import Label
-from service.wire import (
-    Contribution,
-    Finding,
-    Id,
-    InlineItem,
-    Provenance,
-    Reply,
-    Request,
-    Span,
-    Status,
-    TeacherState,
-    Text,
-    TokenSpan,
-)
+from service.explain_wire import Contribution, Finding, Span, TeacherState, TokenSpan
+from service.wire import Id, InlineItem, Provenance, Reply, Request, Status, Text
 
 MAX_SHOWN = 200  # rows of the query view; more nobody reads
 MAX_LISTED = 1000  # candidates a person may name

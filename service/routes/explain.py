@@ -9,10 +9,10 @@ from starlette.responses import StreamingResponse
 
 from service.explain import aligned, explain_reply
 from service.explain_stream import MEDIA_TYPE, explain_events
+from service.explain_wire import ExplainReply, ExplainRequest
 from service.job import Job
 from service.openapi import described
 from service.routes.request import BareRoute, Service, answer, service_of
-from service.wire import ExplainReply, ExplainRequest
 
 FAULTS = (400, 401, 403, 404, 408, 409, 413, 422, 429, 503)
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # nothing may hold it back

@@ -9,17 +9,16 @@ import msgspec
 import pytest
 
 from service.client import RelevanceClient
+from service.explain_wire import ExplainReply, TeacherState
 from service.openapi import MEANINGS
 from service.wire import (
     BatchReply,
     ColumnsReply,
-    ExplainReply,
     OnMissing,
     ScoreReply,
     ScoreRequest,
     ScoreRow,
     Status,
-    TeacherState,
 )
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")

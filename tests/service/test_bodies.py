@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from service import bodies
 from service.bodies import Encoding, encoding_of
+from service.explain_wire import ExplainRequest
 from service.replies import Refused
-from service.wire import BatchRequest, ExplainRequest, InlineItem, ScoreRequest
+from service.wire import BatchRequest, InlineItem, ScoreRequest
 from tests.service.conftest import FEW, UNHURRIED
 
 JSON = st.recursive(

@@ -13,6 +13,7 @@ from relevance.late_interaction import sigmoid
 from relevance.text import normalise
 from service.encoder import OnnxTokenEncoder
 from service.explain import explain_reply
+from service.explain_wire import ExplainRequest
 from service.explanations import Explanations
 from service.fakes import items_in_memory
 from service.item_codec import ItemCodec
@@ -21,7 +22,7 @@ from service.query_cache import QueryCache
 from service.score import rank
 from service.scorer import open_scorer
 from service.snapshot import Snapshot
-from service.wire import Candidates, ExplainRequest, InlineItem
+from service.wire import Candidates, InlineItem
 from tests.service.conftest import CATALOGUE
 from tests.service.make_bundle import make_bundle
 

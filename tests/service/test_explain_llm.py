@@ -22,11 +22,11 @@ from relevance.domain import (
 from relevance.errors import MalformedText, Unavailable
 from service.deadline import Deadline
 from service.explain_llm import LLMExplainer, LLMOptions
+from service.explain_wire import Origin, TeacherState, Tried
 from service.explanations import Explanations
 from service.fakes import WordJudge
 from service.listener import Gone, Listener
 from service.teacher_door import Overloaded, WritingExplainer
-from service.wire import Origin, TeacherState, Tried
 from teacher.online.llm.endpoints import Endpoint
 from teacher.online.llm.judge import JudgeOptions
 from teacher.online.llm.prompt import Language, PromptStyle

@@ -9,13 +9,13 @@ from starlette.testclient import TestClient
 from relevance.chain_of_thought import parse
 from relevance.domain import Item, Judgement
 from relevance.late_interaction import integer_maxima
+from service.explain_wire import ExplainReply
 from service.explanations import Explanations
 from service.fakes import StandingService, WordJudge
 from service.job import Job
 from service.query import encode_query
 from service.snapshot import Snapshot
 from service.teacher_door import Explainer
-from service.wire import ExplainReply
 from tests.service.conftest import CATALOGUE, FEW
 from tests.service.make_app import ForgetfulStore, make_client
 

@@ -22,9 +22,10 @@ from service.client import RelevanceClient
 from service.client_plans import Rejected
 from service.explain_commands import app, readable
 from service.explain_llm import LLMExplainer, LLMOptions
+from service.explain_wire import ExplainReply, Origin, TextDelta
 from service.explanations import Explanations
 from service.fakes import StandingService, WordJudge
-from service.wire import ExplainReply, InlineItem, Origin, TextDelta
+from service.wire import InlineItem
 from teacher.online.llm.endpoints import Endpoint
 from teacher.online.llm.judge import JudgeOptions
 from tests.service.chat_server import THOUGHT, ChatServer, Manner, chat_server

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from relevance.domain import Item, Judgement
 from relevance.errors import MalformedText
 from service.deadline import Deadline
+from service.explain_wire import TeacherState
 from service.explanations import RESERVE_S, Explanations, hash_of
 from service.fakes import WordJudge
-from service.wire import TeacherState
 
 ITEM = Item("B001", "Steel bottle", attributes=(("size", "4"),))
 TEXTS = st.text("ab ", max_size=3)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.agreement import Question, ask_clients, client_environment, clients_agree
+from loadtest.client_agreement import Compared, PublicClients, Question, client_environment
 from loadtest.public_clients import CLIENTS, TAKE_OBJECTS
 from service.api_keys import Scope, make_key, write_keys
 from tests.service.conftest import CATALOGUE
@@ -38,14 +38,15 @@ def test_every_client_gets_the_order_and_the_scores_of_the_score_route(python, s
     ids, titles = (tuple(getattr(item, name) for item in SOLD) for name in ("item_id", "title"))
     asked = [Question(query, ids, titles) for query in QUERIES]
 
-    found = list(clients_agree(python, url_of(service), asked))
+    found = list(Compared(PublicClients(python, url_of(service)), asked).agreements())
 
     assert len(found) == len(CLIENTS) + len(TAKE_OBJECTS) + 1
     assert [one for one in found if not one.is_whole] == []
 
 
 def test_a_refusal_reaches_the_user_of_each_client_in_words(python, service) -> None:
-    answers = ask_clients(python, url_of(service), [{"query": " ", "documents": ["oak desk"]}])
+    request = {"query": " ", "documents": ["oak desk"]}
+    answers = PublicClients(python, url_of(service)).answers([request])
 
     assert answers.keys() == CLIENTS.keys()
     for name, answer in answers.items():
@@ -64,8 +65,9 @@ def test_a_wrong_api_key_is_told_as_such_and_the_right_one_lets_in(
     settings = {"api_keys": str(tmp_path / "keys.toml")}
 
     with live_service(store_folder, tmp_path / "log", workers=1, **settings) as guarded:
-        refused = ask_clients(python, url_of(guarded), [request], api_key="wrong")
-        let_in = ask_clients(python, url_of(guarded), [request], api_key=key.secret)
+        url = url_of(guarded)
+        refused = PublicClients(python, url, api_key="wrong").answers([request])
+        let_in = PublicClients(python, url, api_key=key.secret).answers([request])
 
     assert refused["cohere v2"]["fault"] == "UnauthorizedError"
     assert all("fault" in answer for answer in refused.values())
