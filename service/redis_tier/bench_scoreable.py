@@ -177,8 +177,12 @@ def _service(root: Path, settings: dict[str, float]) -> Iterator[str]:
 @contextmanager
 def _watcher(root: Path, redis: int) -> Iterator[None]:
     words = ["refresh", "--watch", "--store", str(root), "--redis", f"redis://127.0.0.1:{redis}"]
-    with _running(words, root.parent / "watcher.log", {}):
-        yield
+    log = root.parent / "watcher.log"
+    with _running(words, log, {}):
+        try:
+            yield
+        except Unavailable as fault:
+            raise Unavailable(f"{fault}\nthe watcher: {log.read_text()[-1000:]}") from fault
 
 
 @contextmanager

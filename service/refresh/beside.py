@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 
+from relevance.bundle import BundleManifest
+from relevance.errors import BadInput
 from relevance.generation import StorePaths, read_current
 from service.candidates import index as candidates
 from service.derived import derived_settings, is_derived
@@ -42,6 +44,16 @@ def settings_before(store: StorePaths, index: Index) -> dict[str, Settings]:
     if index is Index.UNWANTED:
         found.pop(candidates.KIND, None)
     return found
+
+
+def check_beside(store: StorePaths, bundle: BundleManifest, wanted: Mapping[str, Settings]) -> None:
+    """Refuse, before anything is encoded, what could not be made of this bundle's rows."""
+    if token_store.KIND in wanted and bundle.codec.bits != 8:
+        raise BadInput(
+            f"bundle {bundle.bundle_id}: expected rows of 8 bits a value for FAISS's token store, "
+            f"which the current generation has; got {bundle.codec.bits}\n"
+            f"hint: remove {store.root / token_store.KIND} to go on without one"
+        )
 
 
 def make_beside(

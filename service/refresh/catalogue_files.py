@@ -1,6 +1,7 @@
 """The raw batches of a catalogue file by its kind: Parquet, CSV, TSV, JSONL; checked for columns.
 
-What the columns mean and how texts are normalised is `catalogue_source.py`'s.
+A batch at a time; what is checked and how formats are read is `relevance.tables`'s, what the
+columns mean and how texts are normalised `catalogue_source.py`'s.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 
 from relevance.errors import BadInput
 from relevance.records import ITEM_COLUMNS
+from relevance.tables import csv_parsing, csv_texts, json_object, json_text, known_columns
 
 ROWS_AT_A_TIME = 8192
 CSV_BLOCK_BYTES = 4 << 20
@@ -24,41 +26,23 @@ def known_suffixes() -> str:
     return ", ".join(f".{kind}" for kind in READERS)
 
 
-def _known(found: list[str], path: Path) -> list[str]:
-    if "item_id" not in found:
-        raise BadInput(
-            f"{path}: a catalogue file needs the column item_id; found: {', '.join(found)}"
-        )
-    for name in NAMES:
-        if found.count(name) > 1:
-            raise BadInput(f"{path}: expected one column `{name}`, got {found.count(name)}")
-    return [name for name in NAMES if name in found]
-
-
 def _read_parquet(path: Path) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
-        known = _known(file.schema_arrow.names, path)
+        known = known_columns(file.schema_arrow.names, path, ITEM_COLUMNS)
         yield from file.iter_batches(batch_size=ROWS_AT_A_TIME, columns=known)
 
 
 def _read_csv(path: Path, delimiter: str = ",") -> Iterator[pa.RecordBatch]:
     if not path.stat().st_size:
         raise BadInput(f"{path}: expected a header and rows, got an empty file")
-    parse_options = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    with pa_csv.open_csv(path, parse_options=parse_options) as header:
-        known = _known(header.schema.names, path)
-    convert_options = pa_csv.ConvertOptions(
-        include_columns=known,
-        column_types={name: pa.string() for name in known},  # "007" is an id, not seven
-        strings_can_be_null=True,
-        null_values=[""],
-    )
-    options = pa_csv.ReadOptions(block_size=CSV_BLOCK_BYTES)
+    parsing = csv_parsing(delimiter)
+    with pa_csv.open_csv(path, parse_options=parsing) as header:
+        known = known_columns(header.schema.names, path, ITEM_COLUMNS)
     with pa_csv.open_csv(
         path,
-        read_options=options,
-        parse_options=parse_options,
-        convert_options=convert_options,
+        read_options=pa_csv.ReadOptions(block_size=CSV_BLOCK_BYTES),
+        parse_options=parsing,
+        convert_options=csv_texts(known),
     ) as batches:
         for batch in batches:
             for start in range(0, len(batch), ROWS_AT_A_TIME):
@@ -71,38 +55,25 @@ def _read_tsv(path: Path) -> Iterator[pa.RecordBatch]:
 
 def _read_jsonl(path: Path) -> Iterator[pa.RecordBatch]:
     """Line by line: Arrow's own reader would take texts that look like dates for dates."""
-    records: list[dict[str, object]] = []
+    records: list[dict[str, str | None]] = []
     with path.open("rb") as file:
         for line, content in enumerate(file, start=1):
             content = content.removeprefix(b"\xef\xbb\xbf") if line == 1 else content
             if content.strip():
-                records.append(_object(content, path, line))
+                records.append(_record(content, path, line))
             if len(records) == ROWS_AT_A_TIME:
                 yield pa.RecordBatch.from_pylist(records, _TEXTS)
                 records = []
     yield pa.RecordBatch.from_pylist(records, _TEXTS)
 
 
-def _object(content: bytes, path: Path, line: int) -> dict[str, object]:
-    try:
-        record = orjson.loads(content)
-    except orjson.JSONDecodeError as fault:
-        raise BadInput(f"{path}: line {line}: expected a JSON object: {fault}") from fault
-    if not isinstance(record, dict):
-        raise BadInput(f"{path}: line {line}: expected a JSON object, got {content[:40]!r}")
+def _record(content: bytes, path: Path, line: int) -> dict[str, str | None]:
+    record = json_object(content, path, line, loads=orjson.loads)
     if "item_id" not in record:
         raise BadInput(
             f"{path}: line {line}: expected `item_id`; found: {', '.join(sorted(record))}"
         )
-    return {name: _text(record.get(name), path, line, name) for name in NAMES}
-
-
-def _text(value: object, path: Path, line: int, name: str) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise BadInput(f"{path}: line {line}: column `{name}`: expected text, got {value!r:.40}")
-    return str(value)  # ids are often written as numbers
+    return {name: json_text(record.get(name), path, line, name) for name in NAMES}
 
 
 _TEXTS = pa.schema({name: pa.string() for name in NAMES})

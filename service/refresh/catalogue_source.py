@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relevance.errors import BadInput
+from relevance.tables import check_filled, check_lossless
 from relevance.text import normalise
 from service.refresh.catalogue_files import NAMES, READERS, known_suffixes
 from service.store.item_records import PLAIN_FIELDS, SCHEMA
@@ -87,7 +88,7 @@ def _read_file(path: Path, kind: str) -> Iterator[CatalogueBatch]:
 
 def _records(raw: pa.RecordBatch, path: Path, first_row: int) -> pa.RecordBatch:
     columns = {name: _text_column(raw, name, path, first_row) for name in NAMES}
-    _check_ids(columns["item_id"], path, first_row)
+    check_filled(columns["item_id"], path, "item_id", first_row=first_row)
     texts = {
         name: columns[name] if name == "item_id" else normalised(columns[name])
         for name in PLAIN_FIELDS
@@ -100,10 +101,7 @@ def _text_column(raw: pa.RecordBatch, name: str, path: Path, first_row: int) -> 
     if name not in raw.schema.names:
         return pa.array([""] * len(raw), pa.string())
     column = raw[name]
-    if pa.types.is_floating(column.type) or pa.types.is_boolean(column.type):
-        raise BadInput(
-            f"{path}: column `{name}`: expected text or whole numbers, got {column.type}"
-        )
+    check_lossless(column.type, path, name)
     try:
         texts = column.cast(pa.string())
         texts.validate(full=True)
@@ -112,14 +110,6 @@ def _text_column(raw: pa.RecordBatch, name: str, path: Path, first_row: int) -> 
             f"{path}: row {first_row} or later: column `{name}`: expected text: {fault}"
         ) from fault
     return texts
-
-
-def _check_ids(ids: pa.StringArray, path: Path, first_row: int) -> None:
-    empty = pc.or_kleene(ids.is_null(), pc.equal(pc.utf8_trim_whitespace(ids), ""))
-    at = pc.index(empty, value=True).as_py()
-    if at >= 0:
-        row = first_row + at
-        raise BadInput(f"{path}: row {row}: column `item_id` is empty, expected a value")
 
 
 def normalised(texts: pa.StringArray) -> pa.StringArray:

@@ -22,7 +22,7 @@ def refresh_command(
         ..., help="Catalogue: .parquet, .csv, .tsv or .jsonl, a folder of such, or - for stdin."
     ),
     store: Path = typer.Option(..., help="Folder the service reads; made where absent."),
-    workers: int = typer.Option(0, min=0, help="Encoding processes; 0 takes every core."),
+    workers: int = typer.Option(0, min=0, help="Cores to encode on; 0 takes every one."),
     format: str | None = typer.Option(None, help="csv, tsv, jsonl or parquet; stdin needs it."),
     full: bool = typer.Option(False, "--full", help="Encode every item again."),
     compact: bool = typer.Option(

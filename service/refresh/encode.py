@@ -1,25 +1,23 @@
-"""Encoding texts in several processes, the same bytes whatever their number.
+"""Encoding texts on several cores, the same bytes whatever their number.
 
-Each process encodes one text at a time on one thread; that is also how inline items are encoded.
-Which texts, and where their rows go, is `rows.py`'s.
+Each text is encoded alone on one thread; that is also how inline items are encoded. Processes of
+their own are `process_pool.py`'s, other machines `ray_pool.py`'s; which texts, and where their rows
+go, is `rows.py`'s.
 """
 
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from relevance.bundle import BundleManifest
-from relevance.errors import Unavailable
 from service.encoder import OnnxTokenEncoder
 from service.item_codec import EncodedItems, ItemCodec
 
-TEXTS_PER_BATCH = 64  # a quarter of a second of MiniLM, a quarter of a megabyte back
-BATCHES_AHEAD = 4  # per process: nobody waits for work, and memory stays bounded
+TEXTS_PER_BATCH = 32  # a tenth of a second of MiniLM: at the end no core waits long for another
+BATCHES_AHEAD = 4  # per lane: nobody waits for work, and memory stays bounded
 
 Waiting = Callable[[], EncodedItems]
 
@@ -34,7 +32,7 @@ class EncodingPool(Protocol):
         ...
 
 
-class InThisProcess:
+class InThisThread:
     """Encodes when the result is asked for."""
 
     lanes = 1
@@ -47,27 +45,17 @@ class InThisProcess:
         return lambda: self._codec.encode(texts)
 
 
-class InProcesses:
-    """Encodes in processes of its own; raises `Unavailable` where one of them dies."""
+class InThreads:
+    """Encodes in threads that share one open encoder: they are ready at once, and its weights lie
+    in the processor's cache once."""
 
-    def __init__(self, pool: ProcessPoolExecutor, *, lanes: int) -> None:
-        self._pool = pool
+    def __init__(self, codec: ItemCodec, pool: ThreadPoolExecutor, *, lanes: int) -> None:
+        self._codec, self._pool = codec, pool
         self.lanes = lanes
 
     def submit(self, texts: Sequence[str]) -> Waiting:
-        """Hand the texts to the next free process."""
-        try:
-            future = self._pool.submit(_encode_in_process, list(texts))
-        except BrokenProcessPool as fault:
-            raise _died() from fault
-
-        def wait() -> EncodedItems:
-            try:
-                return future.result()
-            except BrokenProcessPool as fault:
-                raise _died() from fault
-
-        return wait
+        """Hand the texts to the next free thread."""
+        return self._pool.submit(self._codec.encode, list(texts)).result
 
 
 class Pace:
@@ -98,30 +86,13 @@ def open_codec(folder: Path, bundle: BundleManifest) -> ItemCodec:
 
 
 @contextmanager
-def open_pool(folder: Path, bundle: BundleManifest, *, workers: int) -> Iterator[EncodingPool]:
-    """A pool of `workers` processes; with one, this process encodes itself."""
-    if workers == 1:
-        yield InThisProcess(open_codec(folder, bundle))
+def open_threads(codec: ItemCodec, *, lanes: int) -> Iterator[EncodingPool]:
+    """A pool of so many threads; with one, whoever waits encodes."""
+    if lanes == 1:
+        yield InThisThread(codec)
         return
-    # spawn: a forked ONNX Runtime or tokenizer may hang on locks its threads held.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _open_in_process, (folder, bundle)) as pool:
+    with ThreadPoolExecutor(lanes, "encode") as pool:
         try:
-            yield InProcesses(pool, lanes=workers)
+            yield InThreads(codec, pool, lanes=lanes)
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _died() -> Unavailable:
-    return Unavailable("an encoding process died\nhint: out of memory? Try fewer --workers")
-
-
-_codec_of_process: list[ItemCodec] = []  # filled once in each encoding process, nowhere else
-
-
-def _open_in_process(folder: Path, bundle: BundleManifest) -> None:
-    _codec_of_process.append(open_codec(folder, bundle))
-
-
-def _encode_in_process(texts: list[str]) -> EncodedItems:
-    return _codec_of_process[0].encode(texts)

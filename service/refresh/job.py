@@ -1,7 +1,7 @@
 """One refresh at work: write the rows, verify them, then append a delta or publish a generation."""
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
@@ -10,9 +10,16 @@ from jaxtyping import Int64
 
 from service.item_codec import ItemCodec
 from service.refresh.append import append_rows
-from service.refresh.beside import Index, make_beside, settings_before
-from service.refresh.encode import EncodingPool, Pace, open_codec, open_pool
+from service.refresh.beside import (
+    Index,
+    Settings,
+    check_beside,
+    make_beside,
+    settings_before,
+)
+from service.refresh.encode import EncodingPool, Pace, open_codec, open_threads
 from service.refresh.plan import Options, Outcome, Plan, make_plan
+from service.refresh.process_pool import MOST_THREADS, open_processes
 from service.refresh.ray_pool import open_ray_pool
 from service.refresh.resume import resuming, work_key
 from service.refresh.rows import NOTE, Group, Progress, RowSource, noted, write_rows
@@ -74,10 +81,14 @@ class Job:
         self, spool: Spool, places: Int64[np.ndarray, " places"], progress: Progress
     ) -> RefreshReport:
         """Write the rows, verify them and let the store show them."""
+        paths, bundle = self.target.paths, self.target.bundle
+        wanted = settings_before(paths, self.options.index)
+        if self.plan.outcome is Outcome.GENERATION:
+            check_beside(paths, bundle, wanted)
         codec = open_codec(self.target.place, self.target.bundle)
         resumed = noted(spool.folder)
         tally = _Tally()
-        with self._pool() as pool:
+        with self._pool(codec) as pool:
             source = RowSource(
                 spool=spool,
                 rows=self.plan.differences.rows,
@@ -91,7 +102,7 @@ class Job:
             done = self._append(spool, places, codec)
             beside = self.beside_live()
         else:
-            done, beside = self._publish(spool, codec, digests)
+            done, beside = self._publish(spool, codec, digests, wanted)
         return replace(
             self.report(),
             generation_id=done.generation_id,
@@ -123,11 +134,13 @@ class Job:
         wanted = settings_before(self.target.paths, self.options.index)
         return make_beside(self.target.paths, self.target.live, wanted)
 
-    def _pool(self) -> AbstractContextManager[EncodingPool]:
+    def _pool(self, codec: ItemCodec) -> AbstractContextManager[EncodingPool]:
         place, bundle, workers = self.target.place, self.target.bundle, self.target.workers
-        if self.options.ray is None:
-            return open_pool(place, bundle, workers=workers)
-        return open_ray_pool(place, bundle, workers=workers, address=self.options.ray)
+        if self.options.ray is not None:
+            return open_ray_pool(place, bundle, workers=workers, address=self.options.ray)
+        if workers > MOST_THREADS:
+            return open_processes(place, bundle, lanes=workers)
+        return open_threads(codec, lanes=workers)
 
     def _append(
         self, spool: Spool, places: Int64[np.ndarray, " places"], codec: ItemCodec
@@ -146,7 +159,11 @@ class Job:
         return self.target.live.latest()
 
     def _publish(
-        self, spool: Spool, codec: ItemCodec, digests: dict[str, list[int]]
+        self,
+        spool: Spool,
+        codec: ItemCodec,
+        digests: dict[str, list[int]],
+        wanted: Mapping[str, Settings],
     ) -> tuple[GenerationReader, tuple[str, ...]]:
         began = self.target.began
         generation_id = f"{began:%Y%m%d-%H%M%S-%f}-{self.target.bundle.bundle_id[:8]}"
@@ -160,7 +177,6 @@ class Job:
         )
         written = open_generation(folder, self.target.bundle)
         verify(written, codec)
-        wanted = settings_before(self.target.paths, self.options.index)
         beside = make_beside(self.target.paths, written, wanted)
         for name in (HASHES, NOTE):  # until here a killed run is gone on with
             (folder / name).unlink()

@@ -44,7 +44,7 @@ def refresh(
     options: Options = DEFAULTS,
     progress: Progress = silently,
 ) -> RefreshReport:
-    """Bring the store to what the catalogue `items` says, encoding in `workers` processes.
+    """Bring the store to what the catalogue `items` says, encoding on `workers` cores.
 
     Raises `BadInput`, `BadBundle`, `BadGeneration` or, where another writer is at work or the
     disk is full, `Unavailable`.

@@ -20,7 +20,7 @@ def rollout_command(
     max_mean_difference: float = typer.Option(
         1.0, min=0, max=1, help="Refuse where scores differ by more on average."
     ),
-    workers: int = typer.Option(0, min=0, help="Encoding processes; 0 takes every core."),
+    workers: int = typer.Option(0, min=0, help="Cores to encode on; 0 takes every one."),
 ) -> None:
     """Make another bundle live: encode the live items with it, compare, switch both at once.
 

@@ -1,9 +1,11 @@
-"""A refresh: the same bytes however many processes encode, and every item in its place."""
+"""A refresh: the same bytes however many cores encode, and every item in its place."""
 
 import numpy as np
+import pytest
 
 from relevance.generation import EMBEDDINGS, StorePaths, read_current
 from relevance.records import read_catalogue
+from service.refresh import job
 from service.refresh.plan import Extent, Options, Outcome
 from service.refresh.refresh import refresh
 from tests.service.conftest import CATALOGUE
@@ -12,9 +14,13 @@ from tests.service.shown import parts_of, read
 ALL = Options(extent=Extent.ALL)
 
 
-def test_a_refresh_writes_the_same_bytes_whatever_the_number_of_processes(
-    store_folder, bundle_folder, catalogue_file, tmp_path
+@pytest.mark.parametrize("most_threads", [4, 1])
+def test_a_refresh_writes_the_same_bytes_on_threads_and_in_processes(
+    store_folder, bundle_folder, catalogue_file, tmp_path, monkeypatch, most_threads
 ) -> None:
+    """On two cores; the store it is compared with was encoded on one."""
+    monkeypatch.setattr(job, "MOST_THREADS", most_threads)
+
     report = refresh(bundle=bundle_folder, items=catalogue_file, store=tmp_path, workers=2)
 
     assert parts_of(tmp_path) == parts_of(store_folder)

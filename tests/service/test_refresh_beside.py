@@ -4,8 +4,9 @@ import pytest
 from typer.testing import CliRunner
 
 from relevance.domain import Item
-from relevance.errors import Unavailable
+from relevance.errors import BadInput, Unavailable
 from relevance.generation import StorePaths, read_current
+from relevance.item_rows import RowCodec
 from service.candidates import index as candidates
 from service.candidates.live import open_candidates
 from service.derived import derived_settings, is_derived
@@ -19,6 +20,7 @@ from service.refresh.refresh import refresh
 from service.store.publish import writing
 from service.store.retention import collect_garbage
 from tests.service.conftest import CATALOGUE, write_catalogue
+from tests.service.make_bundle import make_bundle
 from tests.service.shown import read
 
 ALL = Options(extent=Extent.ALL)
@@ -112,6 +114,27 @@ def test_an_index_that_cannot_be_written_leaves_what_is_current_and_costs_no_sec
     report = refresh(**arguments, options=options)
     assert (report.resumed, report.encoded) == (len(CATALOGUE), 0)
     assert open_candidates(StorePaths(own_store), read(own_store, bundle)).index is not None
+
+
+def nothing_is_encoded(groups, items):
+    raise AssertionError("encoding began")
+
+
+def test_a_bundle_whose_rows_fit_no_token_store_is_refused_before_it_encodes(
+    indexed, catalogue_file, tmp_path
+) -> None:
+    before = read_current(indexed)
+    make_bundle(tmp_path / "small", codec=RowCodec(bits=4))
+
+    with pytest.raises(BadInput, match="expected rows of 8 bits a value for FAISS's token store"):
+        refresh(
+            bundle=tmp_path / "small",
+            items=catalogue_file,
+            store=indexed.root,
+            progress=nothing_is_encoded,
+        )
+
+    assert read_current(indexed) == before
 
 
 def test_what_was_made_for_a_generation_that_never_came_is_removed_by_the_next_writer(

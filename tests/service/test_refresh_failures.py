@@ -11,8 +11,9 @@ from relevance.errors import BadGeneration, BadInput, Unavailable
 from relevance.generation import EMBEDDINGS, StorePaths, read_current
 from service.fakes import WordEncoder
 from service.item_codec import ItemCodec
-from service.refresh.encode import open_codec, open_pool
+from service.refresh.encode import open_codec
 from service.refresh.plan import Extent, Options
+from service.refresh.process_pool import open_processes
 from service.refresh.refresh import refresh
 from service.refresh.verify import verify
 from service.store.publish import writing
@@ -95,7 +96,7 @@ def test_a_failure_leaves_what_is_current_and_the_next_run_completes(
 
 
 def test_an_encoding_process_that_dies_is_told_and_not_waited_for(bundle_folder, bundle) -> None:
-    with open_pool(bundle_folder, bundle, workers=2) as pool:
+    with open_processes(bundle_folder, bundle, lanes=2) as pool:
         pool.submit(["oak"])()
         for process in multiprocessing.active_children():
             process.kill()

@@ -128,7 +128,7 @@ def test_standard_input_is_read_and_nothing_of_it_is_left(tmp_path) -> None:
     [
         ("a.csv", b"", "expected a header and rows, got an empty file"),
         ("a.csv", b"item_id,title\n", "expected at least one row"),
-        ("a.csv", b"id,title\n1,x\n", "needs the column item_id; found: id, title"),
+        ("a.csv", b"id,title\n1,x\n", "needs the columns item_id; missing: item_id; found: id, t"),
         ("a.csv", b"item_id,item_id\n1,x\n", "expected one column `item_id`, got 2"),
         ("a.csv", b"item_id,title\n1,x\n,y\n", "row 2: column `item_id` is empty"),
         ("a.csv", b"item_id,title\n1,\xff\n", "not readable as csv"),
