@@ -79,6 +79,7 @@ def judge(
         2.2, "--uncertain", min=0, help="`marginal` only for cot log-odds within ± this."
     ),
     samples: int = typer.Option(5, "--samples", min=1, help="Chains of thought of `marginal`."),
+    temperature: float = typer.Option(1.0, "--temperature", min=0, help="Of drawing them."),
     folds: Path | None = typer.Option(None, "--folds", help="Folds of `ellm data folds`."),
     fold: int = typer.Option(0, "--fold", min=0, help="The fold the judge was held out of."),
     shard_pairs: int = typer.Option(
@@ -134,6 +135,7 @@ def judge(
                 threshold=threshold,
                 uncertain=uncertain,
                 samples=samples,
+                temperature=temperature,
                 max_tokens=max_tokens,
                 seed=seed,
             ),

@@ -9,9 +9,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
+import pyarrow.parquet as pq
+
+from relevance.atomic import replacing_file
 from relevance.demo.steps import Step, run_steps, step_key
 from relevance.records import read_catalogue
 from tests.vllm.shops import department, first_queries, merged, write_unseen_pairs
@@ -34,6 +39,7 @@ TUNING = (
     *("--warmup", "0.02", "--beta2", "0.99", "--attention", "eager", "--save-every", "1000"),
 )
 STEPS = {"cot": 4500, "direct": 500, "zero": 0}
+FEW = 8000  # chains that `direct` and `zero` are given: as many as 500 steps take
 TUNED = ("--guidance", "tuned", "--reads", "short", "--max-tokens", "120")
 
 
@@ -62,7 +68,9 @@ def ellm(*words: object) -> str:
 
 def made_shops() -> Shops:
     """Both shops, the training one without the other's queries."""
-    _run([_shop_step(name, *size) for name, size in SIZES.items()])
+    with ThreadPoolExecutor(max_workers=2) as both_cores:  # a shop is made on one
+        for made in [both_cores.submit(_run, [_shop_step(n, *size)]) for n, size in SIZES.items()]:
+            made.result()
     parts = {name: department(PLACE / f"{name}-raw", PLACE / name, DEPARTMENT) for name in SIZES}
     unseen = parts["unseen"]
     learnt = merged({n: p for n, p in parts.items() if n.startswith("shop")}, PLACE / "learnt")
@@ -86,6 +94,7 @@ def made_models(shops: Shops) -> dict[str, Path]:
     _run(_annotation_steps(shops))
     start = PLACE / "untrained"
     _write_start(start, shops)
+    _write_few()
     _run([_sft_step(name, shops, start) for name in STEPS])
     return {name: PLACE / f"model-{name}" for name in STEPS}
 
@@ -129,8 +138,8 @@ def _annotation_steps(shops: Shops) -> list[Step]:
 
 
 def _sft_step(name: str, shops: Shops, start: Path) -> Step:
-    chains, items = PLACE / "chains.parquet", Path(f"{shops.learnt}_items.parquet")
-    out = PLACE / f"model-{name}"
+    chains = PLACE / ("chains.parquet" if name == "cot" else "few_chains.parquet")
+    items, out = Path(f"{shops.learnt}_items.parquet"), PLACE / f"model-{name}"
     mode = ("--mode", "direct") if name == "direct" else ("--mode", "cot")
     words = (
         *("teach", "sft", start, chains, "--items", items, "--out", out),
@@ -144,9 +153,15 @@ def _step(name: str, words: Sequence[object], inputs: tuple[Path, ...], out: Pat
     return Step(name, name, tuple(map(str, words)), inputs, (out,), (code,))
 
 
-def _write_start(folder: Path, shops: Shops) -> None:
-    import pyarrow.parquet as pq
+def _write_few() -> None:
+    """Chains drawn from all of them: reading them all would take longer than the steps."""
+    chains = pq.read_table(PLACE / "chains.parquet")
+    drawn = sorted(Random(0).sample(range(len(chains)), min(FEW, len(chains))))
+    with replacing_file(PLACE / "few_chains.parquet") as temporary:
+        pq.write_table(chains.take(drawn), temporary)
 
+
+def _write_start(folder: Path, shops: Shops) -> None:
     chains = pq.read_table(PLACE / "chains.parquet").to_pylist()
     write_small_model(
         folder,

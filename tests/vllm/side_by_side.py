@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from relevance.domain import Item, Judgement, Target
+from relevance.domain import LOG_ODDS_LIMIT, Item, Judgement, Target
 from relevance.records import read_catalogue, read_judgements, read_pairs, write_pairs
 from tests.vllm.checks import Measures, Seen, measured, seen_pairs, token_overlap
 from tests.vllm.engine import serving
@@ -28,6 +28,8 @@ HEADS = (
     "with its verdict",
     "tokens read + written a pair",
 )
+DRAWN = 16  # chains of thought whose mean is the `marginal` judgement
+EVERY_PAIR = LOG_ODDS_LIMIT + 1  # no log-odds are further from undecided
 COUNTED = 14  # pairs of each way of asking whose tokens are counted
 GUIDANCES = ("tuned", "few_shot")
 ANSWERS = {
@@ -60,18 +62,19 @@ class Judged:
         self.gold = read_gold(shops.unseen)
 
     def by_engine(
-        self, name: str, address: str, pairs: Path, *, target: Target, free: bool = False
-    ) -> tuple[list[Seen], dict[str, Any]]:
-        """Judgements over HTTP, and the job's report."""
-        out = PLACE / f"{name}-{target}{'-free' if free else ''}.parquet"
+        self, name: str, address: str, pairs: Path, *targets: Target, more: Sequence[object] = ()
+    ) -> tuple[list[list[Seen]], dict[str, Any]]:
+        """Judgements over HTTP, those of one target after another, and the job's report."""
+        out = PLACE / f"{name}.parquet"
         report = out.with_suffix(".json")
         out.unlink(missing_ok=True)
         ellm(
             *("teach", "judge", "--endpoint", address, "--pairs", pairs, "--out", out),
-            *("--items", f"{self.shops.unseen}_items.parquet", "--target", target),
-            *(*TUNED, "--report", report, "--at-once", 64, *(("--free",) if free else ())),
+            *("--items", f"{self.shops.unseen}_items.parquet", *TUNED, "--report", report),
+            *(word for target in targets for word in ("--target", target)),
+            *("--at-once", 64, *more),
         )
-        seen = self.seen(pairs, read_judgements(out), target)
+        seen = [self.seen(pairs, read_judgements(out), target) for target in targets]
         return seen, json.loads(report.read_text(encoding="utf-8"))
 
     def by_catalogue(self, pairs: Path) -> list[Seen]:
@@ -100,16 +103,24 @@ class Judged:
 
 
 def table_of(models: dict[str, Path], judged: Judged, tuned_address: str) -> list[Row]:
-    """`cot`, `direct` and zero-step models, the annotator and token overlap, on unseen pairs."""
+    """`cot`, `direct` and zero-step models, the annotator and token overlap, on unseen pairs.
+
+    The tuned model's `marginal` judgements are drawn free-running, which takes fewer requests.
+    """
     shops = judged.shops
-    seen, report = judged.by_engine("cot", tuned_address, shops.judged, target=Target.COT)
-    free, free_report = judged.by_engine(
-        "cot", tuned_address, shops.judged, target=Target.COT, free=True
+    (seen,), report = judged.by_engine("cot", tuned_address, shops.judged, Target.COT)
+    (free,), free_report = judged.by_engine(
+        "cot-free", tuned_address, shops.judged, Target.COT, more=("--free",)
     )
-    found, loose = measured(seen), measured(free)
+    (_, mean), mean_report = judged.by_engine(
+        *("cot-marginal", tuned_address, shops.judged, Target.COT, Target.MARGINAL),
+        more=("--free", "--samples", DRAWN, "--uncertain", EVERY_PAIR),
+    )
+    found, loose, meant = measured(seen), measured(free), measured(mean)
     rows = [
         Row("cot", found.pairs, found.roc_auc, found, loose.parsed, report),
         Row("cot, free-running", loose.pairs, loose.roc_auc, loose, loose.parsed, free_report),
+        Row("marginal", meant.pairs, meant.roc_auc, meant, meant.parsed, mean_report),
     ]
     with ExitStack() as engines:
         others = {
@@ -117,7 +128,7 @@ def table_of(models: dict[str, Path], judged: Judged, tuned_address: str) -> lis
             for name in ("direct", "zero")
         }
         for name, target in (("direct", Target.DIRECT), ("zero", Target.COT)):
-            seen, report = judged.by_engine(name, others[name], shops.compared, target=target)
+            (seen,), report = judged.by_engine(name, others[name], shops.compared, target)
             found = measured(seen)
             said = found if target is Target.COT else None
             rows.append(Row(name, found.pairs, found.roc_auc, said, None, report))

@@ -37,8 +37,12 @@ def rows(models: dict[str, Path], judged: Judged, address: str) -> dict[str, Row
 
 
 def test_the_tuned_model_judges_unseen_queries(rows: dict[str, Row]) -> None:
-    """ROC-AUC, grounding and the product aspect reach their least values."""
-    measures = rows["cot"].measures
+    """ROC-AUC, grounding and the product aspect reach their least values.
+
+    The judgement is the mean over drawn chains of thought: a small model is often unsure of a
+    verdict, and its likeliest chain doesn't show that.
+    """
+    measures = rows["marginal"].measures
 
     assert measures is not None
     assert shortfalls(measures) == []
@@ -90,7 +94,7 @@ def test_log_odds_over_http_are_those_of_transformers(
     pairs = read_pairs(judged.shops.judged)[:COMPARED_LOG_ODDS]
     chains = {
         (j.query, j.item_id): j.chain_of_thought
-        for j in read_judgements(PLACE / "cot-cot.parquet")
+        for j in read_judgements(PLACE / "cot.parquet")
         if j.chain_of_thought is not None
     }
     asked = []
@@ -141,7 +145,7 @@ def test_its_judgements_are_distilled_and_explained(judged: Judged, address: str
     assert teacher["origin"] == "llm"
     assert teacher["state"] == "ok"
     assert parse(reply["chain_of_thought"])
-    odds = read_judgements(PLACE / "cot-cot.parquet")
+    odds = read_judgements(PLACE / "cot.parquet")
     offline = next(j for j in odds if (j.query, j.item_id) == (pair.query, pair.item_id))
     assert offline.target is Target.COT
     assert parse(reply["chain_of_thought"]) == offline.chain_of_thought

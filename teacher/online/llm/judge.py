@@ -31,9 +31,9 @@ class JudgeOptions:
 
     `threshold` is the probability from which a pair is Good. With `Target.MARGINAL` a pair whose
     `cot` log-odds lie within ±`uncertain` gets the mean over `samples` more chains of thought,
-    drawn from the model's own distribution: neither cooled nor cut off, as the paper draws for
-    annotation (3.2.1), since both would hide how unsure a verdict is. `max_tokens` bounds each
-    part of an answer.
+    drawn at `temperature`. At 1 they come from the model's own distribution; the paper's way of
+    drawing for annotation (3.2.1), cooler and cut off, would hide how unsure a verdict is.
+    `max_tokens` bounds each part of an answer.
     """
 
     targets: frozenset[Target] = frozenset({Target.COT, Target.DIRECT})
@@ -43,6 +43,7 @@ class JudgeOptions:
     threshold: float = 0.5
     uncertain: float = 2.2  # sigmoid(2.2) = 0.9
     samples: int = 5
+    temperature: float = 1.0
     max_tokens: int = 384
     seed: int = 0
 
@@ -144,7 +145,7 @@ class LLMJudge:
         """
         options, messages = self._options, self._messages(query, item, Mode.COT)
         drawn = Sampling(
-            temperature=1.0,
+            temperature=options.temperature,
             samples=options.samples,
             max_tokens=options.max_tokens,
             seed=options.seed,

@@ -72,7 +72,7 @@ async def _finished(
     *,
     judgement: bool,
 ) -> Written:
-    """Every sample's query lines continued to its end, all at once; the cut ones stay as they are."""
+    """Every sample's query lines continued to the end, all at once; cut ones stay as they are."""
 
     async def finish(place: int, text: str) -> Completion | None:
         if begun.cut[place]:

@@ -151,6 +151,29 @@ def test_the_marginal_is_the_mean_probability_of_its_samples() -> None:
     assert mean_log_odds([-1.0, 2.0]) == pytest.approx(math.log(mean / (1 - mean)))
 
 
+@pytest.mark.parametrize("structured", [True, False])
+def test_chains_are_drawn_together_and_equal_ones_read_once(structured: bool) -> None:
+    """One request draws six from the model's own distribution; four of them differ."""
+    behaviour = Behaviour()
+
+    judged(
+        "red oak bottle",
+        behaviour=behaviour,
+        targets=frozenset({Target.COT, Target.MARGINAL}),
+        uncertain=9.0,
+        samples=6,
+        structured=structured,
+    )
+
+    drawn = [chat for chat in behaviour.chats if chat["n"] == 6]
+    assert [(chat["temperature"], chat["top_p"], "top_k" in chat) for chat in drawn] == [
+        (1.0, 1.0, False)
+    ]
+    read = [chat for chat in behaviour.chats if "logprob_token_ids" in chat]
+    assert len(read) == 1 + 4
+    assert len({chat["messages"][-1]["content"] for chat in read}) == 4  # `cot` is one of them
+
+
 def test_the_log_odds_are_read_where_the_chain_ends() -> None:
     """The request that reads them continues the very chain that was written."""
     behaviour = Behaviour()
