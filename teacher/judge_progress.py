@@ -83,6 +83,10 @@ class Meter:
         if judged.fault is not None:
             self.faults[judged.fault] += 1
 
+    def resume(self, pairs: int) -> None:
+        """So many pairs were found judged in the journal of an earlier run."""
+        self.already += pairs
+
     def add_shard(self, pairs: int, usage: Usage, faults: Counter[str]) -> None:
         """A shard was judged elsewhere."""
         self.pairs += pairs

@@ -101,7 +101,9 @@ class LLMRecipe:
             before = read_cache(await model.metrics())
             looking = asyncio.create_task(_look(model, before, meter))
             try:
-                await judge_shards(work, judge, out, limits=self.limits, watch=watch)
+                await judge_shards(
+                    *(work, judge, out), limits=self.limits, watch=watch, resumed=meter.resume
+                )
                 meter.cache_hits = read_cache(await model.metrics()).since(before)
             finally:
                 looking.cancel()

@@ -45,6 +45,7 @@ class RunLimits:
 
 DEFAULT_LIMITS = RunLimits()
 Watch = Callable[[Judged], None]  # told of every pair as it is done
+Resumed = Callable[[int], None]  # told how many pairs a journal holds of an earlier run
 
 
 async def judge_shards(
@@ -54,12 +55,13 @@ async def judge_shards(
     *,
     limits: RunLimits = DEFAULT_LIMITS,
     watch: Watch = lambda judged: None,
+    resumed: Resumed = lambda pairs: None,
 ) -> None:
     """Judge every pair of every shard, and write each shard when it is whole.
 
     Raises what ended the run; everything judged until then is in the journals.
     """
-    await _Run(judge, folder, limits, watch).all_of(work)
+    await _Run(judge, folder, limits, watch, resumed).all_of(work)
 
 
 @dataclass(eq=False)
@@ -77,9 +79,15 @@ class _OpenShard:
 
 class _Run:
     def __init__(
-        self, judge: PairJudge, folder: ShardFolder, limits: RunLimits, watch: Watch
+        self,
+        judge: PairJudge,
+        folder: ShardFolder,
+        limits: RunLimits,
+        watch: Watch,
+        resumed: Resumed,
     ) -> None:
-        self._judge, self._folder, self._limits, self._watch = judge, folder, limits, watch
+        self._judge, self._folder, self._limits = judge, folder, limits
+        self._watch, self._resumed = watch, resumed
         self._done = 0
         self._failed: Counter[str] = Counter()
         self._open_shards: list[_OpenShard] = []
@@ -117,6 +125,7 @@ class _Run:
         known = {int(r["place"]): r for r in journal.records if not r["failed"]}
         shard = _OpenShard(work, journal, dict(known))
         self._open_shards.append(shard)
+        self._resumed(len(known))
         return shard
 
     async def _one(self, shard: _OpenShard, place: int) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 import typer
 
 from relevance.item_text import ItemText
+from trainer.contested_commands import contested
 from trainer.nested_commands import nested
 
 app = typer.Typer(help="Draw a pool of unlabelled pairs; train a student.", no_args_is_help=True)
-app.command()(nested)
 
 
 @app.command()
@@ -206,3 +206,7 @@ def choose(
             f"ROC-AUC {card.run['validation_roc_auc']:.4f}"
         )
     typer.echo(f"the best of {len(cards)} runs: {out}")
+
+
+app.command()(contested)
+app.command()(nested)

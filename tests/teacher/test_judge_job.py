@@ -121,11 +121,13 @@ def test_a_run_that_ended_goes_on_and_asks_only_for_the_rest(tmp_path: Path) -> 
             run(llm_job([server], tmp_path), tmp_path / "out")
         half.faults.clear()
         before = half.seen["/v1/chat/completions"]
-        run(llm_job([server], tmp_path), tmp_path / "out")
+        done = run(llm_job([server], tmp_path), tmp_path / "out")
         again = half.seen["/v1/chat/completions"] - before
 
     assert content(tmp_path / "out") == content(tmp_path / "whole")
     assert again < asked_whole - 10
+    assert done.line().startswith("14/14 pairs, ")
+    assert 0 < done.meter.pairs < 14
 
 
 @pytest.mark.parametrize("fault", ["garbage", "dies", "500", "429"])
