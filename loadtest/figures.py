@@ -120,11 +120,14 @@ def _annotate(axes: Any, plot: Plot) -> None:
         axes.annotate(name, (at, 0.02), xycoords=place, xytext=(4, 0), **look)
     if plot.notes:
         axes.margins(y=0.15)  # room below the lines
+        axes.autoscale_view()
     for note in plot.notes:
+        across, _ = axes.transAxes.inverted().transform(axes.transData.transform((note.x, note.y)))
         axes.annotate(
             note.text,
             (note.x, note.y),
-            xytext=(10, -24),
+            xytext=(10, -24) if across < 0.5 else (-10, 18),  # away from the nearer edge
+            horizontalalignment="left" if across < 0.5 else "right",
             arrowprops={"arrowstyle": "-", "color": MUTED},
             bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.85, "pad": 1},
             **look,

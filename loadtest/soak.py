@@ -15,6 +15,7 @@ import numpy as np
 from loadtest.changes import Store
 from loadtest.open_loop import Answer, Request, Target, send
 from loadtest.processes import Server
+from loadtest.slo import exceeded
 from loadtest.stretch import BUSY, OK, lanes_for
 
 WINDOW_S = 300.0  # first and last part that p99 is compared between
@@ -71,19 +72,16 @@ class Soak:
         """Last window over first."""
         return self.p99_last / self.p99_first
 
-    def faults(self, bounds: Bounds) -> list[str]:
+    def faults(self, bounds: Bounds) -> tuple[str, ...]:
         """What was exceeded, one sentence each."""
-        checks = (
-            ("failed requests", float(self.failed), 0.0),
-            ("p99, last over first window", self.p99_ratio, bounds.p99_ratio),
-            ("growth of memory, MB an hour", self.growth_mb_an_hour, bounds.growth_mb),
-            ("more open files", float(self.files_last - self.files_first), float(bounds.files)),
+        return exceeded(
+            (
+                ("failed requests:", self.failed, 0, ""),
+                ("p99, last over first window:", self.p99_ratio, bounds.p99_ratio, ""),
+                ("growth of memory:", self.growth_mb_an_hour, bounds.growth_mb, " MB an hour"),
+                ("more open files:", self.files_last - self.files_first, bounds.files, ""),
+            )
         )
-        return [
-            f"{what}: {found:.4g}, expected at most {most:.4g}"
-            for what, found, most in checks
-            if not found <= most
-        ]
 
 
 def run_soak(

@@ -1,12 +1,13 @@
 """Reading tables a shop hands us: Parquet, CSV (also .tsv) and JSONL, checked against columns.
 
 Every fault is a `BadInput` that names the file and, where there is one, the row. What the columns
-mean stands in `records.py`.
+mean stands in `records.py`. A reader that holds a piece of a file at a time
+(`service.refresh.catalogue_files`) takes its checks and settings from here.
 """
 
 import codecs
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ def find_table(prefix: Path, name: str) -> Path | None:
     return present[0] if present else None
 
 
-def _known(found: Sequence[str], path: Path, columns: Columns) -> list[str]:
+def known_columns(found: Sequence[str], path: Path, columns: Columns) -> list[str]:
     """The columns to read of those `found`; refuses a file that lacks one or has one twice."""
     missing = [name for name in columns.required if name not in found]
     if missing:
@@ -74,21 +75,83 @@ def _known(found: Sequence[str], path: Path, columns: Columns) -> list[str]:
     return known
 
 
+def check_lossless(kind: pa.DataType, path: Path, name: str) -> None:
+    """Refuse a text column that came as `kind` where that has lost what was written.
+
+    A float has lost an id's last digits, and whether 7.0 was "7" nobody knows.
+    """
+    if pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+        raise BadInput(f"{path}: column `{name}`: expected text or whole numbers, got {kind}")
+
+
+def check_filled(
+    column: pa.ChunkedArray | pa.Array, path: Path, name: str, *, first_row: int = 1
+) -> None:
+    """Refuse an empty cell; `first_row` is the file's row that the column begins with."""
+    empty = column.is_null()
+    if pa.types.is_string(column.type):
+        empty = pc.or_kleene(empty, pc.equal(pc.utf8_trim_whitespace(column), ""))
+    at = pc.index(empty, value=True).as_py()
+    if at >= 0:
+        row = first_row + at
+        raise BadInput(f"{path}: row {row}: column `{name}` is empty, expected a value")
+
+
+def csv_parsing(delimiter: str) -> pa_csv.ParseOptions:
+    """How CSV files are taken apart."""
+    return pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+
+
+def csv_texts(known: Sequence[str]) -> pa_csv.ConvertOptions:
+    """The `known` columns as texts, empty cells as nulls."""
+    return pa_csv.ConvertOptions(
+        include_columns=known,
+        column_types={name: pa.string() for name in known},  # "007" is an id, not seven
+        strings_can_be_null=True,
+        null_values=[""],
+    )
+
+
+def json_object(
+    line: str | bytes,
+    path: Path,
+    at: int,
+    *,
+    loads: Callable[[str | bytes], object] = json.loads,
+) -> dict[str, object]:
+    """The object in line `at` of a file; `loads` raises a JSONDecodeError."""
+    try:
+        record = loads(line)
+    except json.JSONDecodeError as fault:
+        raise BadInput(f"{path}: line {at}: expected a JSON object: {fault.msg}") from fault
+    if not isinstance(record, dict):
+        raise BadInput(f"{path}: line {at}: expected a JSON object, got {line.strip()!r:.40}")
+    return record
+
+
+def json_text(value: object, path: Path, at: int, name: str) -> str | None:
+    """A text column's value in line `at`; whole numbers are taken: ids are often written so."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadInput(f"{path}: line {at}: column `{name}`: expected text, got {value!r:.40}")
+    return str(value)
+
+
 def _checked(table: pa.Table, path: Path, columns: Columns) -> pa.Table:
     if not table.num_rows:
         raise BadInput(f"{path}: expected at least one row, got an empty {columns.kind} file")
     kinds = {**columns.required, **columns.optional}
     kept = {n: _cast(table[n], kinds[n], path, n) for n in table.column_names}
     for name in columns.required:
-        _check_filled(kept[name], path, name)
+        check_filled(kept[name], path, name)
     return pa.table(kept)
 
 
 def _cast(column: pa.ChunkedArray, kind: pa.DataType, path: Path, name: str) -> pa.ChunkedArray:
     found = column.type
-    if pa.types.is_string(kind) and (pa.types.is_floating(found) or pa.types.is_boolean(found)):
-        # A float has lost an id's last digits, and whether 7.0 was "7" nobody knows.
-        raise BadInput(f"{path}: column `{name}`: expected text or whole numbers, got {found}")
+    if pa.types.is_string(kind):
+        check_lossless(found, path, name)
     if pa.types.is_integer(kind) and pa.types.is_string(found):
         column = _numbers(column)
     try:
@@ -117,15 +180,6 @@ def _fits(value: pa.Scalar, kind: pa.DataType) -> bool:
     return True
 
 
-def _check_filled(column: pa.ChunkedArray, path: Path, name: str) -> None:
-    empty = column.is_null()
-    if pa.types.is_string(column.type):
-        empty = pc.or_kleene(empty, pc.equal(pc.utf8_trim_whitespace(column), ""))
-    row = pc.index(empty, value=True).as_py()
-    if row >= 0:
-        raise BadInput(f"{path}: row {row + 1}: column `{name}` is empty, expected a value")
-
-
 def _check_utf8(path: Path) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     line = 1
@@ -151,26 +205,17 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
 
 def _read_parquet(path: Path, columns: Columns) -> pa.Table:
     with pq.ParquetFile(path) as file:
-        return file.read(_known(file.schema_arrow.names, path, columns))
+        return file.read(known_columns(file.schema_arrow.names, path, columns))
 
 
 def _read_csv(path: Path, columns: Columns, *, delimiter: str = ",") -> pa.Table:
     if not path.stat().st_size:
         raise BadInput(f"{path}: expected a header and rows, got an empty file")
-    parse_options = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    parse_options = csv_parsing(delimiter)
     with path.open("rb") as file:
         header = pa_csv.open_csv(file, parse_options=parse_options).schema.names
-    known = _known(header, path, columns)
-    return pa_csv.read_csv(
-        path,
-        parse_options=parse_options,
-        convert_options=pa_csv.ConvertOptions(
-            include_columns=known,
-            column_types={name: pa.string() for name in known},  # "007" is an id, not seven
-            strings_can_be_null=True,
-            null_values=[""],
-        ),
-    )
+    known = known_columns(header, path, columns)
+    return pa_csv.read_csv(path, parse_options=parse_options, convert_options=csv_texts(known))
 
 
 def _read_tsv(path: Path, columns: Columns) -> pa.Table:
@@ -180,36 +225,22 @@ def _read_tsv(path: Path, columns: Columns) -> pa.Table:
 def _read_jsonl(path: Path, columns: Columns) -> pa.Table:
     """Line by line: Arrow's own reader would take texts that look like dates for dates."""
     with path.open(encoding="utf-8-sig") as file:
-        lines = [(at, _object(line, path, at)) for at, line in enumerate(file, 1) if line.strip()]
+        lines = [
+            (at, json_object(line, path, at)) for at, line in enumerate(file, 1) if line.strip()
+        ]
     if not lines:
         raise BadInput(f"{path}: expected one JSON object a line, got an empty file")
     found = list(dict.fromkeys(name for _, record in lines for name in record))
     kinds = {**columns.required, **columns.optional}
     table = {}
-    for name in _known(found, path, columns):
+    for name in known_columns(found, path, columns):
         values = [record.get(name) for _, record in lines]
         if pa.types.is_string(kinds[name]):
-            values = [_text(v, path, at, name) for v, (at, _) in zip(values, lines, strict=True)]
+            values = [
+                json_text(v, path, at, name) for v, (at, _) in zip(values, lines, strict=True)
+            ]
         table[name] = pa.chunked_array([pa.array(values)])
     return pa.table(table)
-
-
-def _object(line: str, path: Path, at: int) -> dict[str, object]:
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as fault:
-        raise BadInput(f"{path}: line {at}: expected a JSON object: {fault.msg}") from fault
-    if not isinstance(record, dict):
-        raise BadInput(f"{path}: line {at}: expected a JSON object, got {line.strip()!r:.40}")
-    return record
-
-
-def _text(value: object, path: Path, at: int, name: str) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise BadInput(f"{path}: line {at}: column `{name}`: expected text, got {value!r:.40}")
-    return str(value)  # ids are often written as numbers
 
 
 _READERS = {

@@ -49,7 +49,7 @@ def test_the_ends_are_compared_and_failures_counted() -> None:
 
 
 def test_a_calm_soak_holds() -> None:
-    assert CALM.faults(Bounds()) == []
+    assert CALM.faults(Bounds()) == ()
 
 
 @pytest.mark.parametrize(

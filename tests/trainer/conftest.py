@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -9,6 +10,9 @@ from hypothesis import settings
 
 from tests.trainer.make_students import write_backbone
 from trainer.students.backbone import Backbone, read_backbone
+
+if TYPE_CHECKING:
+    from tests.trainer.make_report import Example
 
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
@@ -36,3 +40,17 @@ def backbone(backbone_folder: Path) -> Backbone:
 def wide_backbone_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As wide as the recipes' projection."""
     return write_backbone(tmp_path_factory.mktemp("backbone") / "wide-bert", hidden=128)
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory: pytest.TempPathFactory) -> "Example":
+    """A synthetic run, as the report reads it."""
+    from tests.trainer.make_report import make_example  # draws: only the report's tests want it
+
+    return make_example(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="session")
+def page(example: "Example") -> str:
+    """That run's page."""
+    return example.page()
