@@ -82,8 +82,10 @@ class InlineItem(Request, frozen=True):
     text: Text | None = None
 
     def __post_init__(self) -> None:
-        if self.text is not None and (self.title or self.brand or self.color):
-            raise ValueError("expected either `text` or `title`, `brand` and `color`, got both")
+        fields = (self.title, self.brand, self.color, self.bullet_points)
+        if self.text is not None and any(fields):
+            names = "`title`, `brand`, `color` and `bullet_points`"
+            raise ValueError(f"expected either `text` or {names}, got both")
 
     def to_item(self) -> Item:
         """The item, its texts normalised as a catalogue's are."""

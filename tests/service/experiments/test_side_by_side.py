@@ -1,6 +1,7 @@
 """Control and treatment in one service: who answers, what falls back, what shadows do."""
 
 import threading
+from collections import Counter
 
 import pytest
 
@@ -90,8 +91,11 @@ def test_a_variant_that_crashes_falls_back_to_control_and_is_left_alone_after_a_
 
     with serving(store_folder, plan_file, opened=spoilt, self_check_interval=1000) as client:
         spoilt.spoil()
-        replies = [ask(client, key) for _ in range(7)]
-        eventually(lambda: sum(outcomes(client).values()) == 7)
+        replies = [ask(client, key) for _ in range(5)]
+        # A pause is over after half a second, so a slow machine may see a failed try in between.
+        while replies[-1]["degraded"] != ["variant_paused"]:
+            replies.append(ask(client, key))
+        eventually(lambda: sum(outcomes(client).values()) == len(replies))
         counted = outcomes(client)
         spoilt.heal()
         eventually(lambda: ask(client, key)["variant"]["answered_by"] == "candidate")
@@ -99,9 +103,10 @@ def test_a_variant_that_crashes_falls_back_to_control_and_is_left_alone_after_a_
     assert all(reply["results"] == control["results"] for reply in replies)
     assert all(reply["variant"]["variant"] == "candidate" for reply in replies)
     assert all(reply["variant"]["answered_by"] == "control" for reply in replies)
-    degraded = [reply["degraded"] for reply in replies]
-    assert degraded == [["variant_failed"]] * 5 + [["variant_paused"]] * 2
-    assert counted == {"variant_failed": 5, "variant_paused": 2}
+    degraded = [reason for reply in replies for reason in reply["degraded"]]
+    assert degraded[:5] == ["variant_failed"] * 5
+    assert counted == Counter(degraded)
+    assert counted["variant_paused"] == 1
 
 
 def outcomes(client) -> dict[str, float]:

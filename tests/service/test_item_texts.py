@@ -1,0 +1,72 @@
+"""An item's text is the same from the catalogue, out of the store and sent along with a request."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relevance.domain import Item
+from relevance.item_text import BULLET_CHARACTERS, ItemText, item_text
+from relevance.records import read_catalogue
+from service.store.item_records import items_of, record_batch, record_hashes, text_hash
+from service.wire import InlineItem
+
+FIELDS = ("title", "brand", "color", "category_path", "description", "bullet_points")
+RAW = {
+    "title": " Ｏak\u200b  desk",
+    "brand": "Acme\n",
+    "color": "white",
+    "category_path": "home > desks",
+    "description": "sturdy",
+    "bullet_points": "Solid oak.\n\nThree drawers\u00a0that lock\nﬁnished by hand",
+}
+
+
+@pytest.mark.parametrize("template", ItemText)
+def test_a_catalogues_item_has_the_text_of_its_twin_that_is_sent_along(template, tmp_path: Path):
+    """Lines of bullet points are gone on both ways before the text is made."""
+    path = tmp_path / "items.parquet"
+    pq.write_table(pa.Table.from_pylist([{"item_id": "1", **RAW}]), path)
+
+    (read,) = read_catalogue(path)
+    (stored,) = items_of(record_batch([read]))
+    sent = InlineItem("1", **RAW).to_item()
+
+    texts = {item_text(item, template) for item in (read, stored, sent)}
+    assert len(texts) == 1
+    assert "\n" not in texts.pop()
+
+
+@given(st.fixed_dictionaries({name: st.text(max_size=200) for name in FIELDS}))
+def test_every_way_gives_one_text_under_every_template(raw):
+    sent = InlineItem("1", **raw).to_item()
+    (stored,) = items_of(record_batch([sent]))
+
+    for template in ItemText:
+        assert item_text(stored, template) == item_text(sent, template)
+        assert item_text(Item("1", **raw), template) == item_text(sent, template)
+
+
+def test_only_what_a_template_reads_changes_the_content_hash():
+    """A change behind the cut is a change of fields, and no reason to encode the item anew."""
+    old = Item("1", "Oak desk", bullet_points="solid oak " * 40)
+    near = Item("1", "Oak desk", bullet_points="solid elm " + "solid oak " * 39)
+    far = Item("1", "Oak desk", bullet_points=old.bullet_points[: BULLET_CHARACTERS + 40] + "elm")
+
+    def changed(item: Item, template: ItemText) -> bool:
+        return text_hash(item_text(item, template)) != text_hash(item_text(old, template))
+
+    assert changed(near, ItemText.TITLE_BRAND_COLOR_BULLETS)
+    assert not changed(near, ItemText.TITLE_BRAND_COLOR)
+    assert not changed(far, ItemText.TITLE_BRAND_COLOR_BULLETS)
+    assert len(set(record_hashes(record_batch([old, near, far])).tolist())) == 3
+
+
+@pytest.mark.parametrize("field", ["title", "brand", "color", "bullet_points"])
+def test_a_text_beside_a_field_that_an_encoder_may_read_is_refused(field):
+    """`text` stands for all that the encoder reads, whichever template the bundle has."""
+    with pytest.raises(ValueError, match="expected either `text` or `title`, `brand`, `color`"):
+        InlineItem("1", text="oak desk", **{field: "Acme"})
