@@ -25,7 +25,7 @@ def precision_table(rows: Sequence[PrecisionRow]) -> str:
     """Precisions beside each other; ratios to the first."""
     header = (
         *("precision", "MB", f"ms at {TOKENS} tokens (best / quartile)", "time, ratio"),
-        *("mean |Δcosine|", "max", "ROC-AUC points lost", "Kendall τ mean (worst)"),
+        *("mean Δcosine", "max", "ROC-AUC points lost", "Kendall τ mean (worst)"),
     )
     first = rows[0].timing
     lines = []
