@@ -124,6 +124,7 @@ class Job:
             sequence=0 if self.target.live is None else self.target.live.sequence,
             **dict.fromkeys(("written", "encoded", "resumed", "cut", "no_text", "bytes"), 0),
             seconds=0.0,
+            beside=(),
             damage=self.target.damage,
         )
 

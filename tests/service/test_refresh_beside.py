@@ -102,12 +102,15 @@ def test_an_index_that_cannot_be_written_leaves_what_is_current_and_costs_no_sec
 ) -> None:
     before = read_current(StorePaths(own_store))
     in_the_way = own_store / candidates.KIND
-    in_the_way.write_text("a file where the folder should be")
     options = Options(extent=Extent.ALL, index=Index.WANTED)
     arguments = {"bundle": bundle_folder, "items": catalogue_file, "store": own_store}
 
+    def in_its_way(groups, items):
+        yield from groups
+        in_the_way.write_text("a file where the folder should be")
+
     with pytest.raises(Unavailable, match="cannot be written"):
-        refresh(**arguments, options=options)
+        refresh(**arguments, options=options, progress=in_its_way)
 
     assert read_current(StorePaths(own_store)) == before
     in_the_way.unlink()
