@@ -6,6 +6,7 @@ timed.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from service.wire import OnMissing
 
 REQUIREMENTS = Path(__file__).with_name("public_clients.txt")
 EXAMPLES = 5  # of disagreements shown
+KEYED = re.compile("[0-9a-f]{16}")
 PACKAGES = ("relevance", "service", "loadtest")  # whose code decides what is compared
 Scores = dict[tuple[str, str], float | None]
 
@@ -63,7 +65,7 @@ def work_folder(work: Path, bundle: Path, data: Path) -> Path:
     run = Step("agreement", "", words=(), inputs=inputs, outputs=(), packages=PACKAGES)
     folder = work / found.name / step_key(run)[:16]
     for other in folder.parent.glob("*"):
-        if other != folder:
+        if other != folder and KEYED.fullmatch(other.name):
             shutil.rmtree(other)
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -16,7 +16,7 @@ def agreement_command(
         Path("build/public-clients"), help="Their environment; made from a package index."
     ),
     work: Path = typer.Option(
-        Path("build/agreement"), help="What an interrupted run has done; removed when one ends."
+        Path("build/agreement"), help="What an unfinished run has done; removed when all agree."
     ),
     out: Path = typer.Option(Path("build/bench/agreement.json"), help="Where the JSON goes."),
 ) -> None:

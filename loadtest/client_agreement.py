@@ -171,6 +171,8 @@ class PublicClients:
                 with suppress(BrokenPipeError), process.stdin as asked:
                     json.dump(question, asked)
                 for line in process.stdout:
+                    if not line.endswith("\n"):  # it was killed in the middle of it
+                        break
                     name, answer = json.loads(line)
                     if isinstance(answer, dict):
                         faults[name] = answer
@@ -237,8 +239,18 @@ class Drill:
     work: Path
 
     def agreements(self, data: Path) -> Iterator[Agreement]:
-        """Everything compared on one data set; what was kept is removed at the end."""
-        folder = work_folder(self.work, self.bundle, data)
+        """Everything compared on one data set; what was kept is removed where all agree.
+
+        Else a client may only have lost its patience, and the next run asks it for the rest.
+        """
+        folder, are_whole = work_folder(self.work, self.bundle, data), True
+        for one in self._agreements(data, folder):
+            are_whole &= one.is_whole
+            yield one
+        if are_whole:
+            shutil.rmtree(folder)
+
+    def _agreements(self, data: Path, folder: Path) -> Iterator[Agreement]:
         store = refreshed(self.bundle, data, folder)
         expected = evaluated(self.bundle, data, folder)
         with served(store, folder, workers=self.workers) as url:
@@ -247,7 +259,6 @@ class Drill:
                 python = client_environment(self.environment)
                 asked = questions(data, expected, limit=self.clients)
                 yield from self._of_clients(python, url, asked, folder)
-        shutil.rmtree(folder)
 
     def _of_clients(
         self, python: Path, url: str, asked: Sequence[Question], folder: Path

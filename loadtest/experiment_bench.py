@@ -93,7 +93,7 @@ def measure(
         asking = _Asking(servers, lines, calls, keys)
         for number in range(rounds + 1):
             for waited in found:
-                seconds, processor = asking.round(waited.candidates, rows)
+                seconds, processor = asking.round(waited.candidates, rows, turn=number)
                 if number:  # the first opens connections and wakes servers
                     for name, times in seconds.items():
                         waited.medians.setdefault(name, []).append(1000 * float(np.median(times)))
@@ -111,14 +111,17 @@ class _Asking:
     calls: Calls
     keys: Mapping[str, str]
 
-    def round(self, candidates: int, rows: Rows) -> tuple[dict[str, list[float]], dict[str, float]]:
+    def round(
+        self, candidates: int, rows: Rows, *, turn: int
+    ) -> tuple[dict[str, list[float]], dict[str, float]]:
         """Seconds waited for each request; seconds of processor time a request."""
         seconds: dict[str, list[float]] = {}
         processor: dict[str, float] = {}
         names, asked = list(self.lines), rows.per_round * (rows.uncounted + rows.in_a_row)
         for number in range(rows.per_round):
             for place in range(len(names)):
-                name = names[(number + place) % len(names)]  # each is as often first as last
+                # each is as often first as last, over the rounds
+                name = names[(turn * rows.per_round + number + place) % len(names)]
                 before = self.servers[name].cpu_seconds()
                 self._row(name, candidates, rows, seconds, first=number * rows.in_a_row)
                 taken = self.servers[name].cpu_seconds() - before

@@ -48,6 +48,25 @@ def test_nothing_compared_is_no_agreement() -> None:
     assert not agreement.compared("a and b", {}, {}).is_whole
 
 
+def test_a_run_goes_on_only_with_the_same_bytes(tmp_path) -> None:
+    """Else it begins anew; what other runs left of the data set goes, what is not theirs stays."""
+    make_bundle(tmp_path / "bundle")
+    for name in ("items", "pairs"):
+        write(tmp_path / f"shop_{name}.jsonl", [{"item_id": "a"}])
+
+    def folder() -> Path:
+        return agreement.work_folder(tmp_path / "work", tmp_path / "bundle", tmp_path / "shop")
+
+    first = folder()
+    (first.parent / "notes").mkdir()
+    assert folder() == first
+    write(tmp_path / "shop_pairs.jsonl", [{"item_id": "b"}])
+    second = folder()
+
+    assert second != first
+    assert {path.name for path in first.parent.iterdir()} == {second.name, "notes"}
+
+
 def write(path: Path, rows: list[dict]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
