@@ -56,7 +56,9 @@ def student(
     recipe: str = typer.Option(..., help="ce (human labels alone), mkd, minilm or paper."),
     out: Path = typer.Option(..., help="Folder of the checkpoint."),
     pool: Path | None = typer.Option(None, help="Unlabelled pairs; none of the held-out part."),
-    judgements: list[Path] = typer.Option([], help="Teacher's judgements, a file or a folder of shards (may be repeated)."),
+    judgements: list[Path] = typer.Option(
+        [], help="Teacher's judgements, a file or a folder of shards (may be repeated)."
+    ),
     steps: int | None = typer.Option(None, min=1, help="Optimiser steps, the recipe's by default."),
     human_pairs: int | None = typer.Option(None, min=1, help="Human-labelled pairs per step."),
     pseudo_blocks: int | None = typer.Option(None, min=0, help="Blocks of the pool per step."),
@@ -140,7 +142,9 @@ def student(
 def pack(
     data: Path = typer.Option(..., help="Prefix of the data set's files."),
     pool: Path = typer.Option(..., help="Unlabelled pairs; none of the held-out part (Parquet)."),
-    judgements: Path = typer.Option(..., help="The pool's judgements, in its order: a file or a folder of shards."),
+    judgements: Path = typer.Option(
+        ..., help="The pool's judgements, in its order: a file or a folder of shards."
+    ),
     out: Path = typer.Option(..., help="The packed pool (Parquet)."),
     item_text: ItemText = typer.Option(
         ItemText.TITLE, help="What is read of an item, as in the recipe."
