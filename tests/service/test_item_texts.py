@@ -2,17 +2,29 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.bundle_scoring import Lengths, RowFormat, encode_pairs, integer_similarities
+from relevance.bundle import read_bundle
 from relevance.domain import Item
 from relevance.item_text import BULLET_CHARACTERS, ItemText, item_text
+from relevance.late_interaction import sigmoid
 from relevance.records import read_catalogue
+from service.encoder import OnnxTokenEncoder
+from service.fakes import items_in_memory
+from service.item_codec import ItemCodec
+from service.job import Job
+from service.query_cache import QueryCache
+from service.score import rank
+from service.scorer import open_scorer
+from service.snapshot import Snapshot
 from service.store.item_records import items_of, record_batch, record_hashes, text_hash
-from service.wire import InlineItem
+from service.wire import Candidates, InlineItem
 
 FIELDS = ("title", "brand", "color", "category_path", "description", "bullet_points")
 RAW = {
@@ -22,6 +34,18 @@ RAW = {
     "category_path": "home > desks",
     "description": "sturdy",
     "bullet_points": "Solid oak.\n\nThree drawers\u00a0that lock\nﬁnished by hand",
+}
+
+QUERY = "red steel lamp"
+RICH = (  # alike but for a colour, but for the bullet points
+    {"title": "Oak desk"},
+    {"title": "Oak desk", "color": "red"},
+    {"title": "Oak desk", "color": "red", "bullet_points": "A lamp\nof steel"},
+)
+DIFFERENT = {  # how many scores a template tells apart among them
+    ItemText.TITLE: 1,
+    ItemText.TITLE_BRAND_COLOR: 2,
+    ItemText.TITLE_BRAND_COLOR_BULLETS: 3,
 }
 
 
@@ -70,3 +94,28 @@ def test_a_text_beside_a_field_that_an_encoder_may_read_is_refused(field):
     """`text` stands for all that the encoder reads, whichever template the bundle has."""
     with pytest.raises(ValueError, match="expected either `text` or `title`, `brand`, `color`"):
         InlineItem("1", text="oak desk", **{field: "Acme"})
+
+
+@pytest.mark.parametrize("template", ItemText)
+def test_whatever_the_template_an_item_sent_along_scores_as_its_cached_twin(
+    template: ItemText, bundle_folder: Path
+):
+    """And both as the bundle's own runner scores the template's text."""
+    bundle = read_bundle(bundle_folder).model_copy(update={"item_text": template})
+    bare = bundle.model_copy(update={"logit_weight": 1.0, "logit_bias": 0.0})
+    codec = ItemCodec(OnnxTokenEncoder.read(bundle_folder, bundle), bundle)
+    scorer, _ = open_scorer(bundle_folder, bundle)
+    twins = [InlineItem(f"{at}", **fields) for at, fields in enumerate(RICH)]
+    items = [twin.to_item() for twin in twins]
+    encoder = OnnxTokenEncoder.read(bundle_folder, bare)
+    snapshot = Snapshot(bare, encoder, scorer, items_in_memory(items, codec), QueryCache(0))
+    asked = Candidates(query=QUERY, item_ids=[item.item_id for item in items], items=twins)
+
+    cached, inline = np.split(rank(Job(snapshot), asked).scored.scores, 2)
+
+    lengths = Lengths(query=bundle.max_query_tokens, item=bundle.max_item_tokens)
+    pairs = [(QUERY, item_text(item, template)) for item in items]
+    encoded = encode_pairs(bundle_folder, pairs, lengths=lengths)
+    own = sigmoid(integer_similarities(bundle_folder, encoded, RowFormat.of(bundle)))
+    assert cached.tobytes() == inline.tobytes() == own.tobytes()
+    assert len(set(cached.tolist())) == DIFFERENT[template]
