@@ -106,8 +106,8 @@ def _fit(student: Student, material: Material, recipe: Recipe, around: Surroundi
             progress.set_postfix({name: f"{value:.3f}" for name, value in terms.items()})
             around.journal.note(run.step, {f"train/{name}": v for name, v in terms.items()})
             if run.step in looks:
-                _look(student, optimiser, run, material, recipe, around)
-    _try_average(student, run, material, recipe)
+                _look(student, optimiser, run, material, around)
+    _try_average(student, run, material)
     if around.state is not None and around.world.first:
         around.state.unlink(missing_ok=True)
     return run
@@ -161,7 +161,6 @@ def _look(
     optimiser: torch.optim.Optimizer,
     run: _Run,
     material: Material,
-    recipe: Recipe,
     around: Surroundings,
 ) -> None:
     """Validate, keep the best and the last states, and write down how far the run is."""
@@ -189,7 +188,7 @@ def _look(
         write_state(around.state, state)
 
 
-def _try_average(student: Student, run: _Run, material: Material, recipe: Recipe) -> None:
+def _try_average(student: Student, run: _Run, material: Material) -> None:
     """Let the mean of the last looks' states compete with the best single one.
 
     Source: Izmailov et al., "Averaging Weights Leads to Wider Optima" (UAI 2018).
