@@ -25,6 +25,7 @@ from service.scorer import open_scorer
 from service.snapshot import Snapshot
 from service.store.item_records import items_of, record_batch, record_hashes, text_hash
 from service.wire import Candidates, InlineItem
+from tests.service.conftest import UNHURRIED
 
 FIELDS = ("title", "brand", "color", "category_path", "description", "bullet_points")
 RAW = {
@@ -64,6 +65,7 @@ def test_a_catalogues_item_has_the_text_of_its_twin_that_is_sent_along(template,
     assert "\n" not in texts.pop()
 
 
+@UNHURRIED
 @given(st.fixed_dictionaries({name: st.text(max_size=200) for name in FIELDS}))
 def test_every_way_gives_one_text_under_every_template(raw):
     sent = InlineItem("1", **raw).to_item()
@@ -101,14 +103,14 @@ def test_whatever_the_template_an_item_sent_along_scores_as_its_cached_twin(
     template: ItemText, bundle_folder: Path
 ):
     """And both as the bundle's own runner scores the template's text."""
-    bundle = read_bundle(bundle_folder).model_copy(update={"item_text": template})
-    bare = bundle.model_copy(update={"logit_weight": 1.0, "logit_bias": 0.0})
-    codec = ItemCodec(OnnxTokenEncoder.read(bundle_folder, bundle), bundle)
+    bare = {"item_text": template, "logit_weight": 1.0, "logit_bias": 0.0}
+    bundle = read_bundle(bundle_folder).model_copy(update=bare)
+    encoder = OnnxTokenEncoder.read(bundle_folder, bundle)
     scorer, _ = open_scorer(bundle_folder, bundle)
     twins = [InlineItem(f"{at}", **fields) for at, fields in enumerate(RICH)]
     items = [twin.to_item() for twin in twins]
-    encoder = OnnxTokenEncoder.read(bundle_folder, bare)
-    snapshot = Snapshot(bare, encoder, scorer, items_in_memory(items, codec), QueryCache(0))
+    cache = items_in_memory(items, ItemCodec(encoder, bundle))
+    snapshot = Snapshot(bundle, encoder, scorer, cache, QueryCache(0))
     asked = Candidates(query=QUERY, item_ids=[item.item_id for item in items], items=twins)
 
     cached, inline = np.split(rank(Job(snapshot), asked).scored.scores, 2)
