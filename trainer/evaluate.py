@@ -27,12 +27,11 @@ from relevance.records import (
     read_pairs,
     read_query_log,
 )
-from relevance.text import words
+from relevance.slices import negates
 from trainer.cases import agreement, count_flips, mismatch_recall, read_mismatches
 from trainer.fold_scores import JUDGEMENTS, MODELS, STUDENTS, FoldScores, read_fold
 from trainer.ranking import gains_of, mean_ndcg, read_gains
 
-NEGATIONS = frozenset({"without", "no", "non", "not", "free"})
 SMALLEST_SLICE = 30  # pairs; a slice with fewer says nothing
 
 
@@ -118,7 +117,7 @@ def _slices(folds: Sequence[FoldScores], heads: Mapping[str, bool]) -> list[dict
     members: dict[str, list[bool]] = {
         "head queries": [heads[pair.query] for pair, _, _ in rows],
         "long-tail queries": [not heads[pair.query] for pair, _, _ in rows],
-        "queries with a negation": [_negates(pair.query) for pair, _, _ in rows],
+        "queries with a negation": [negates(pair.query) for pair, _, _ in rows],
     }
     for subset in sorted({pair.subset for pair, _, _ in rows if pair.subset}):
         members[f"subset {subset}"] = [pair.subset == subset for pair, _, _ in rows]
@@ -208,7 +207,3 @@ def _mismatch_recall(
         {"aspect": aspect, "pairs": pairs[aspect], **{n: h / pairs[aspect] for n, h in row.items()}}
         for aspect, row in sorted(caught.items(), key=lambda item: (-pairs[item[0]], item[0]))
     ]
-
-
-def _negates(query: str) -> bool:
-    return not NEGATIONS.isdisjoint(words(query))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from relevance.baselines import token_overlap
 from relevance.errors import BadInput
 from relevance.records import Pair, read_judgements
-from trainer.baselines import token_overlap
 from trainer.score_files import read_scores
 
 STUDENTS = ("ce", "mkd")

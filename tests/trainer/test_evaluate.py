@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
+from relevance.baselines import token_overlap
 from relevance.errors import BadInput
 from relevance.late_interaction import sigmoid
 from relevance.records import DataSet, Pair, find_data_set, write_judgements, write_pairs
 from tests.trainer.make_students import make_judgement
-from trainer.baselines import token_overlap
 from trainer.evaluate import SMALLEST_SLICE, compare
 from trainer.fold_scores import MODELS, read_fold
 from trainer.score_files import write_scores

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from relevance.baselines import baseline_scores
 from relevance.domain import Judgement
 from relevance.errors import BadInput
 from relevance.folds import holdout
@@ -25,7 +26,6 @@ from relevance.metrics import (
     within_query_auc,
 )
 from relevance.records import Pair, read_judgements
-from trainer.baselines import baseline_scores
 from trainer.cost import measure_cost
 from trainer.examples import TextLengths, tokenise_texts
 from trainer.material import TrainingData
