@@ -38,7 +38,7 @@ TUNING = (
     *("--global-batch", "16", "--micro-batch", "16", "--judgement-weight", "3"),
     *("--warmup", "0.02", "--beta2", "0.99", "--attention", "eager", "--save-every", "1000"),
 )
-STEPS = {"cot": 5500, "direct": 500, "zero": 0}
+STEPS = {"cot": 4500, "direct": 500, "zero": 0}
 FEW = 8000  # chains that `direct` and `zero` are given: as many as 500 steps take
 TUNED = ("--guidance", "tuned", "--reads", "short", "--max-tokens", "120")
 

@@ -28,7 +28,7 @@ HEADS = (
     "with its verdict",
     "tokens read + written a pair",
 )
-DRAWN = 24  # chains of thought whose mean is the `marginal` judgement
+DRAWN = 16  # chains of thought whose mean is the `marginal` judgement
 EVERY_PAIR = LOG_ODDS_LIMIT + 1  # no log-odds are further from undecided
 COUNTED = 14  # pairs of each way of asking whose tokens are counted
 GUIDANCES = ("tuned", "few_shot")
