@@ -197,7 +197,7 @@ def test_an_answer_that_takes_too_long_is_given_up_upstream_too(server, explaini
     server.manner = Manner.DRIPPING
 
     with pytest.raises(TimeoutError):
-        heard_of(explaining(timeout_s=0.3))
+        heard_of(explaining(timeout_s=1.5))
 
     assert server.hung_up.wait(20)
 
