@@ -19,6 +19,7 @@ DEFAULTS = {
     "dry_run": False,
     "ray": None,
     "rate": None,
+    "index": None,
 }
 
 
