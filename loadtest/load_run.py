@@ -23,6 +23,7 @@ from loadtest.traffic import Mixture, Traffic, requests
 
 LOCUSTFILE = Path(__file__).parent / "locustfile.py"
 SLACK_S = 15  # locust stops so much after the last phase ought to have ended, if nobody stops it
+REPORT_S = 180  # to finish open requests and write its report, on a machine that is busy otherwise
 Say = Callable[[str], object]
 
 
@@ -153,7 +154,7 @@ def locust_beside(
             yield process
         finally:
             process.send_signal(signal.SIGINT)  # on SIGTERM it would write no report
-            process.wait(60)
+            process.wait(REPORT_S)
 
 
 def _run_phase(phase: Phase, server: Server, stream: Iterator[Request], load: Load) -> Stretch:
