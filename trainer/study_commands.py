@@ -87,6 +87,7 @@ def _run(
     from relevance.atomic import write_text
     from trainer.study.cells import write_cell
     from trainer.study.run_cell import Bench, run_cell
+    from trainer.study.slices import slices_of
     from trainer.study.tables import render_tables
 
     if threads:
@@ -94,8 +95,12 @@ def _run(
     tables = out / f"study-{material.found.name}{'-quick' if quick else ''}.md"
     bench, finished = Bench(material, every, cache, out / "runs"), list(plan.finished)
 
+    slices = slices_of(material.labelled)
+
     def write_tables() -> None:
-        page = render_tables(rows, finished, dataset=material.found.name, quick=quick)
+        page = render_tables(
+            rows, finished, dataset=material.found.name, quick=quick, slices=slices
+        )
         write_text(tables, page)
 
     for number, cell in enumerate(plan.to_run, start=1):

@@ -9,6 +9,7 @@ from relevance.metrics import neg_pr_auc, roc_auc
 from trainer.study.cells import CellResult
 from trainer.study.differences import row_difference
 from trainer.study.rows import BASELINE, MKD, Row, Table
+from trainer.study.slices import Keys, restricted_rows
 
 EMPTY = ""
 MEASURES: Mapping[str, Statistic] = {"roc_auc": roc_auc, "neg_pr_auc": neg_pr_auc}
@@ -21,9 +22,17 @@ Cells = tuple[str, ...]
 
 
 def render_tables(
-    rows: Mapping[str, Row], finished: Iterable[CellResult], *, dataset: str, quick: bool = False
+    rows: Mapping[str, Row],
+    finished: Iterable[CellResult],
+    *,
+    dataset: str,
+    quick: bool = False,
+    slices: Mapping[str, Keys] | None = None,
 ) -> str:
-    """One Markdown page: every table with every row, empty where no cell is finished."""
+    """One Markdown page: every table with every row, empty where no cell is finished.
+
+    `slices` are the pairs of each slice by name; their table has the rows that were run alone.
+    """
     by_row: dict[str, list[CellResult]] = {name: [] for name in rows}
     for result in finished:
         by_row[result.cell.row.name].append(result)
@@ -32,6 +41,8 @@ def render_tables(
         members = {name: row for name, row in rows.items() if table in row.tables}
         if members:
             parts += [f"## {table}", RENDERERS[table](members, by_row)]
+    if slices and any(by_row.values()):
+        parts += ["## Slices of queries", _sliced(rows, by_row, slices)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -119,6 +130,25 @@ def _tails(members: Mapping[str, Row], by_row: Results) -> str:
         )
         for name in members
     ]
+    return _markdown(head, body)
+
+
+def _sliced(rows: Mapping[str, Row], by_row: Results, slices: Mapping[str, Keys]) -> str:
+    head = ("slice", "row", "pairs", "ROC-AUC", "Neg PR-AUC", "ROC-AUC gain", "Neg PR-AUC gain")
+    body = []
+    for part, keys in slices.items():
+        within = restricted_rows(by_row, keys)
+        body += [
+            (
+                part,
+                name,
+                f"{sum(r.measures['pairs'] for r in within[name] if r.cell.seed == 0):,.0f}",
+                *(_percent(within[name], measure) for measure in MEASURES),
+                *(_gain(within, name, statistic) for statistic in MEASURES.values()),
+            )
+            for name in rows
+            if within[name]
+        ]
     return _markdown(head, body)
 
 

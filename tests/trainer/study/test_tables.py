@@ -99,3 +99,20 @@ def test_the_rows_are_what_their_names_say():
     assert tuple(sizes) == POOL_SIZES
     taught_by = {row.taught_by for row in ROWS.values()} - {None}
     assert taught_by <= set(ROWS)
+
+
+def test_slices_show_the_rows_that_were_run_with_their_gain_on_those_pairs_alone():
+    finished = [result_of(name, skill=skill) for name, skill in ((BASELINE, 0.1), (MKD, 2.0))]
+    result = finished[0]
+    kept = frozenset(zip(result.queries, result.item_ids, strict=True))
+    none = frozenset({("another query", "another item")})
+
+    page = render_tables(ROWS, finished, dataset="shop", slices={"all": kept, "absent": none})
+
+    body = [
+        line.split("|")[1:-1] for line in page.split("## Slices of queries")[1].splitlines()[4:]
+    ]
+    found = {(cells[0].strip(), cells[1].strip()): cells[2:] for cells in body}
+    assert set(found) == {("all", BASELINE), ("all", MKD)}
+    whole = lines_of(page, Table.ABLATION)[MKD]
+    assert [cell.strip() for cell in found["all", MKD]][1:] == [*whole[1:3], *whole[6:8]]
