@@ -18,12 +18,11 @@ import pyarrow.parquet as pq
 from relevance.atomic import replacing_file, write_text
 from relevance.domain import Judgement
 from relevance.errors import BadInput
+from relevance.judgement_files import FORMAT, MANIFEST
 from relevance.records import JUDGEMENT_SCHEMA
 from teacher.journal import Journal
 from teacher.judgement_stream import judgement_row
 
-FORMAT = "judgement-shards/1"
-MANIFEST = "manifest.json"
 LOCK = "run.lock"
 _COUNTS = b"counts"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from relevance.judgement_files import MANIFEST
 from relevance.records import Pair, write_pairs
 from teacher.annotation import read_annotations
-from teacher.judge_shards import MANIFEST
 from tests.teacher.killed_jobs import AT_ONCE
 from tests.teacher.make_teacher import catalogue, labelled_pairs, written_judge
 

@@ -88,7 +88,6 @@ class LanguageModel:
             for endpoint in endpoints
         )
         self.retries = patience.retries
-        self.retried = 0  # attempts that failed and were made again
         self._clock, self._sleep = clock, sleep
         self._chance = random.Random(seed)
 
@@ -216,7 +215,6 @@ class LanguageModel:
                 if not self.retries.may_retry(fault, counted=counted, elapsed_s=elapsed):
                     raise
                 prefer, avoid = None, place
-                self.retried += 1
                 await self._sleep(self.retries.wait_s(failures, self._chance))
 
     async def _place(
