@@ -5,12 +5,12 @@ from pathlib import Path
 import typer
 
 from teacher.online.llm.prompt import ItemFields, Language
-from teacher.sft.recipe import Answers
+from teacher.sft.recipe import DEFAULT_MODEL, Answers
 
 
 def sft(
-    model: str = typer.Argument(help="Hugging Face id or folder, say Qwen/Qwen2-7B-Instruct."),
     annotations: Path = typer.Argument(help="Chains of thought, written by `ellm teach select`."),
+    model: str = typer.Option(DEFAULT_MODEL, "--model", help="Hugging Face id, or a folder."),
     items: Path = typer.Option(..., "--items", help="Catalogue: Parquet, CSV or JSONL."),
     out: Path = typer.Option(..., "--out", help="Folder for the model; replaced if it exists."),
     answers: Answers = typer.Option(

@@ -7,7 +7,7 @@ from typing import Any
 from relevance.errors import BadInput
 from teacher.online.llm.prompt import Guidance, Mode, PromptStyle
 
-DEFAULT_MODEL = "Qwen/Qwen2-7B-Instruct"
+DEFAULT_MODEL = "Qwen/Qwen2-7B-Instruct"  # what the paper fine-tunes
 
 
 class Answers(StrEnum):

@@ -142,7 +142,7 @@ def _sft_step(name: str, shops: Shops, start: Path) -> Step:
     items, out = Path(f"{shops.learnt}_items.parquet"), PLACE / f"model-{name}"
     mode = ("--mode", "direct") if name == "direct" else ("--mode", "cot")
     words = (
-        *("teach", "sft", start, chains, "--items", items, "--out", out),
+        *("teach", "sft", chains, "--model", start, "--items", items, "--out", out),
         *(*mode, "--steps", STEPS[name], *TUNING),
     )
     return _step(f"sft-{name}", words, (chains, items, start), out)

@@ -194,7 +194,8 @@ def test_two_processes_train_one_model(model_folder: Path, tmp_path: Path) -> No
         "".join(json.dumps({"item_id": i, "title": item.title}) + "\n" for i, item in ITEMS.items())
     )
     words = (
-        *("teach", "sft", model_folder, chains, "--items", items, "--out", tmp_path / "model"),
+        *("teach", "sft", chains, "--model", model_folder, "--items", items),
+        *("--out", tmp_path / "model"),
         *(
             "--from-config",
             "--steps",
