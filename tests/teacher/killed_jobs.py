@@ -3,6 +3,10 @@
 `python -m tests.teacher.killed_jobs KIND FOLDER OUT KILLS SEED [URL]` forks one life after another
 from a process that has imported everything and done nothing, waits until that life has written
 something, and kills it (SIGKILL) a random moment later. The last life is left alone.
+
+The catalogue's judge writes its shards faster than another process could follow on a quick machine;
+so such a life counts its own renames and dies of an alarm a random moment after the first or the
+second: no handler runs, as with SIGKILL.
 """
 
 import os
@@ -25,7 +29,10 @@ from teacher.online.llm.log_odds import LabelTokens
 from tests.teacher.recorded_endpoint import BAD, GOOD
 
 AT_ONCE = 4
-LONGEST_LIFE_S = {"llm": 0.25, "catalogue": 0.05, "annotate": 0.25}
+LONGEST_LIFE_S = {"llm": 0.12, "annotate": 0.12}
+LONGEST_AFTER_RENAME_S = 0.005
+MOST_RENAMES = 2
+ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
 
 
 def judge(folder: Path, out: Path, recipe: LLMRecipe | CatalogueRecipe) -> None:
@@ -72,29 +79,49 @@ def state(out: Path) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(found))
 
 
+def die_soon_after_renames(renames: int, seconds: float) -> None:
+    """Set an alarm that ends this process so long after its n-th rename."""
+    left = renames
+
+    def count(event: str, _: object) -> None:
+        nonlocal left
+        if event == "os.rename":
+            left -= 1
+            if left == 0:
+                signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    sys.addaudithook(count)
+
+
+def wait_and_kill(child: int, out: Path, before: object, seconds: float) -> None:
+    """Kill a child so long after it has written something."""
+    while state(out) == before and os.waitid(os.P_PID, child, ENDED) is None:
+        time.sleep(0.001)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+
+
 def main() -> None:
     """Kill so many lives; says how many really were killed."""
-    kind, folder, out, kills, seed, *url = sys.argv[1:]
-    chance, killed = random.Random(int(seed)), 0
-    while True:
-        before = state(Path(out))
+    kind, folder, folder_out, kills, seed, *url = sys.argv[1:]
+    chance, killed, out = random.Random(int(seed)), 0, Path(folder_out)
+    while killed < int(kills):
+        before = state(out)
+        renames, moment = chance.randint(1, MOST_RENAMES), chance.random()
         child = os.fork()
         if child == 0:
-            live(kind, Path(folder), Path(out), "".join(url))
+            if kind == "catalogue":
+                die_soon_after_renames(renames, moment * LONGEST_AFTER_RENAME_S + 1e-6)
+            live(kind, Path(folder), out, "".join(url))
             os._exit(0)
-        if killed == int(kills):
-            break
-        while state(Path(out)) == before and os.waitpid(child, os.WNOHANG) == (0, 0):
-            time.sleep(0.001)
-        time.sleep(chance.uniform(0, LONGEST_LIFE_S[kind]))
-        os.kill(child, signal.SIGKILL)
+        if kind != "catalogue":
+            wait_and_kill(child, out, before, moment * LONGEST_LIFE_S[kind])
         _, status = os.waitpid(child, 0)
         if not os.WIFSIGNALED(status):
             break  # it had come to its end
         killed += 1
-    if killed == int(kills):
-        _, status = os.waitpid(child, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
+    else:
+        live(kind, Path(folder), out, "".join(url))
     sys.stdout.write(f"{killed}\n")
 
 

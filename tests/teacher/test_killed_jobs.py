@@ -41,7 +41,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def recorded_process() -> Iterator[str]:
     """The recorded endpoint as a process of its own; yields its address."""
-    words = [sys.executable, "-m", "tests.teacher.recorded_endpoint", "--delay", "0.004"]
+    words = [sys.executable, "-m", "tests.teacher.recorded_endpoint", "--delay", "0.01"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as process:
         assert process.stdout is not None
         try:
@@ -96,7 +96,7 @@ def test_a_catalogue_job_killed_again_and_again_writes_what_it_would_have(
     killed("catalogue", shop, tmp_path / "whole", kills=0)
     times = killed("catalogue", shop, tmp_path / "killed", kills=KILLS, seed=2)
 
-    assert times >= 5  # it is quick, and may come to its end before the last kill
+    assert times >= 5  # two shards or so a life: it comes to its end before the last kill
     assert content(tmp_path / "killed") == content(tmp_path / "whole")
 
 
