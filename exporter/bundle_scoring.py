@@ -6,6 +6,7 @@ speed; a test holds the two to the same bits.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from relevance.bundle import ENCODER, MAXSIM, TOKENIZER, BundleManifest
+from relevance.integer_products import ADD_EXACTLY, saturates
 from relevance.item_rows import RowCodec, item_rows
 from relevance.late_interaction import (
     QuantisedQuery,
@@ -69,14 +71,25 @@ class EncodedPairs:
 
 
 def open_session(path: Path) -> ort.InferenceSession:
-    """One thread, and no kernel that saturates: the same bits whatever else the machine does.
+    """One thread, and no kernel that saturates: the same bits whatever else the machine does."""
+    options = _one_thread()
+    if processor_saturates():
+        options.add_session_config_entry(ADD_EXACTLY, "1")
+    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
-    `x64quantprecision` keeps CPUs without VNNI from adding products of 8-bit numbers in 16 bits.
-    """
+
+@cache
+def processor_saturates() -> bool:
+    """Whether this processor's 8-bit kernels must be told to add exactly; asked once a process."""
+    return saturates(
+        lambda probe: ort.InferenceSession(probe, _one_thread(), providers=["CPUExecutionProvider"])
+    )
+
+
+def _one_thread() -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.x64quantprecision", "1")
-    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return options
 
 
 def encoder_of(graph: Path, length: int, *, tokenizer: Path) -> Encode:

@@ -1,8 +1,8 @@
 """A student's forward pass as an ONNX graph: float32, any number of texts of any length.
 
-Each attention becomes one operator (ONNX's own Attention, opset 23) instead of ten. A ColBERT's
-token embeddings stand here, for queries and items alike; other students in `student_graphs.py`,
-lower precision in `precision.py`.
+Each attention becomes one operator (ONNX's own Attention, opset 23) instead of ten, and `leaner.py`
+takes out what surrounds it. A ColBERT's token embeddings stand here, for queries and items alike;
+other students in `student_graphs.py`, lower precision in `precision.py`.
 """
 
 import logging
@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import onnx
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from exporter.leaner import lean
 from trainer.students.colbert import ColBERT
 
 OPSET = 23  # the first with Attention
@@ -71,6 +73,7 @@ def write_graph(
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()  # stack traces: paths of this machine, in a hashed file
     program.save(str(path), external_data=False)
+    onnx.save(lean(onnx.load(path), heads=encoder.config.num_attention_heads), path)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The encoder's matrix products in 8 bits, rewritten operator by operator.
 
-    x ─┬─ all but a few channels → 8-bit steps → MatMulInteger → scales ─┬─ + → + bias as before
-       └─ the few largest channels → MatMul in float32 ──────────────────┘
+    x ─┬─ all but a few channels → 8-bit steps → MatMulInteger → scales → + bias ─┬─ +
+       └─ the few largest channels → MatMul in float32 ───────────────────────────┘
 
 A transformer has a few activation channels many times as large as the rest; one range for all
 then spends its 256 steps on them, and candidate lists come out in another order (docs/export.md).
@@ -23,6 +23,7 @@ import onnxruntime as ort
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from exporter.eight_bits import choose_channels, fixed_range, quantised_weight, without
+from exporter.leaner import readers_of
 from relevance.bundle import Precision
 from relevance.errors import BadInput
 
@@ -33,11 +34,26 @@ Feed = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Site:
-    """One activation and the products that multiply it by constant weights (inputs, outputs)."""
+    """One activation and the products that multiply it by constant weights (inputs, outputs).
+
+    `biases`, the additions of a constant right behind the products, are there for all or for none.
+    """
 
     activation: str
     products: tuple[NodeProto, ...]
     weights: tuple[np.ndarray, ...]
+    biases: tuple[NodeProto, ...]
+    bias: np.ndarray | None
+
+    @property
+    def nodes(self) -> tuple[NodeProto, ...]:
+        """What is replaced, the first by what replaces all."""
+        return (*self.products, *self.biases)
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names that the rest of the graph reads."""
+        return [node.output[0] for node in self.biases or self.products]
 
 
 def quantised_encoder(
@@ -61,10 +77,11 @@ def quantised_encoder(
         new_inputs[site.activation], constants = _input(site.activation, kept, texts, precision)
         _add(rewritten, constants)
         nodes, constants = _product(site, kept)
-        replaced |= dict.fromkeys((product.name for product in site.products), [])
+        replaced |= dict.fromkeys((node.name for node in site.nodes), [])
         replaced[site.products[0].name] = nodes
         _add(rewritten, constants)
     _rewire(rewritten, new_inputs, replaced)
+    _widen_sums(rewritten)
     _quantise_tables(rewritten)
     _drop_unused(rewritten)
     return rewritten
@@ -105,24 +122,27 @@ def _input(
 
 
 def _product(site: Site, kept: np.ndarray) -> tuple[list[NodeProto], dict[str, np.ndarray]]:
-    """MatMulInteger → float → both scales, which ONNX Runtime makes one kernel of; + kept part.
+    """MatMulInteger → float → scales → + bias, one kernel in ONNX Runtime; + kept part.
 
     Products of one activation (queries, keys and values of an attention) become one and are split.
     """
     weight = np.concatenate(site.weights, axis=1)
     steps, scales = quantised_weight(without(weight.T, kept).T)
-    base = site.products[0].name
-    outputs = [product.output[0] for product in site.products]
+    base, outputs = site.products[0].name, site.outputs
     whole = outputs[0] if len(outputs) == 1 else f"{base}_whole"
     part = f"{base}_part" if len(kept) else whole
+    scaled = part if site.bias is None else f"{base}_scaled"
     given = [f"{site.activation}_{name}" for name in ("steps", "scale", "zero")]
     nodes = [
         helper.make_node("MatMulInteger", [given[0], f"{base}_steps", given[2]], [f"{base}_sums"]),
         helper.make_node("Cast", [f"{base}_sums"], [f"{base}_float"], to=TensorProto.FLOAT),
         helper.make_node("Mul", [given[1], f"{base}_scales"], [f"{base}_scale"]),
-        helper.make_node("Mul", [f"{base}_float", f"{base}_scale"], [part]),
+        helper.make_node("Mul", [f"{base}_float", f"{base}_scale"], [scaled]),
     ]
     constants: dict[str, np.ndarray] = {f"{base}_steps": steps, f"{base}_scales": scales}
+    if site.bias is not None:
+        constants[f"{base}_bias"] = site.bias
+        nodes.append(helper.make_node("Add", [scaled, f"{base}_bias"], [part]))
     if len(kept):
         constants[f"{base}_kept"] = weight[kept]
         inputs = [f"{site.activation}_kept", f"{base}_kept"]
@@ -140,14 +160,38 @@ def _sites(model: onnx.ModelProto) -> list[Site]:
     for node in model.graph.node:
         if node.op_type == "MatMul" and node.input[1] in constants:
             products.setdefault(node.input[0], []).append(node)
-    return [
-        Site(
-            activation,
-            tuple(nodes),
-            tuple(numpy_helper.to_array(constants[node.input[1]]) for node in nodes),
-        )
-        for activation, nodes in products.items()
-    ]
+    readers = readers_of(model)
+    return [_site(activation, nodes, constants, readers) for activation, nodes in products.items()]
+
+
+def _site(
+    activation: str,
+    products: Sequence[NodeProto],
+    constants: Mapping[str, TensorProto],
+    readers: Mapping[str, Sequence[NodeProto]],
+) -> Site:
+    weights = tuple(numpy_helper.to_array(constants[node.input[1]]) for node in products)
+    added = [_bias(node.output[0], constants, readers) for node in products]
+    found = [each for each in added if each is not None]
+    biases: tuple[NodeProto, ...] = ()
+    bias = None
+    if len(found) == len(products):
+        biases = tuple(node for node, _ in found)
+        bias = np.concatenate([values for _, values in found])
+    return Site(activation, tuple(products), weights, biases, bias)
+
+
+def _bias(
+    product: str, constants: Mapping[str, TensorProto], readers: Mapping[str, Sequence[NodeProto]]
+) -> tuple[NodeProto, np.ndarray] | None:
+    """The addition of a constant vector, if nothing else reads the product."""
+    reading = readers.get(product, ())
+    if len(reading) != 1 or reading[0].op_type != "Add":
+        return None
+    for name in reading[0].input:
+        if name in constants and len(constants[name].dims) == 1:
+            return reading[0], numpy_helper.to_array(constants[name])
+    return None
 
 
 def _activations(
@@ -184,6 +228,25 @@ def _rewire(
         model.graph.node.extend(replaced.get(node.name, [node]))
         for output in node.output:
             model.graph.node.extend(new_inputs.get(output, []))
+
+
+def _widen_sums(model: onnx.ModelProto) -> None:
+    """A sum takes over the terms of an addition that it alone reads: one pass less over memory."""
+    readers = readers_of(model)
+    sums = [node for node in model.graph.node if node.op_type == "Sum"]
+    alone = {name for node in sums for name in node.input if len(readers[name]) == 1}
+    terms = {
+        node.output[0]: list(node.input)
+        for node in model.graph.node
+        if node.op_type == "Add" and node.output[0] in alone
+    }
+    for node in sums:
+        widened = [term for name in node.input for term in terms.get(name, [name])]
+        del node.input[:]
+        node.input.extend(widened)
+    remaining = [node for node in model.graph.node if node.output[0] not in terms]
+    del model.graph.node[:]
+    model.graph.node.extend(remaining)
 
 
 def _quantise_tables(model: onnx.ModelProto) -> None:

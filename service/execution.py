@@ -10,12 +10,14 @@ most a few hundred bytes on the way in and a few kilobytes on the way out, which
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import onnxruntime as ort
 
 from relevance.errors import BadBundle, Unavailable
+from relevance.integer_products import ADD_EXACTLY, saturates
 
 CUDA_NAME, CPU_NAME = "CUDAExecutionProvider", "CPUExecutionProvider"
 HINT = (
@@ -85,15 +87,13 @@ def open_session(
 ) -> ort.InferenceSession:
     """An ONNX graph on one CPU thread: requests are the unit of parallelism, not operators.
 
-    `x64quantprecision` keeps CPUs without VNNI from adding products of 8-bit numbers in 16 bits,
-    where they saturate; the exporter measured and calibrated the bundle with it. Raises
-    `Unavailable` where CUDA is asked for and not to be had: ONNX Runtime itself would go on with
-    the processor and say so in a log line.
+    8-bit products are exact on every processor (`relevance.integer_products`). Raises `Unavailable`
+    where CUDA is asked for and not to be had: ONNX Runtime itself would go on with the processor
+    and say so in a log line.
     """
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    options = _one_thread()
+    if processor_saturates():
+        options.add_session_config_entry(ADD_EXACTLY, "1")
     wanted = execution.providers()
     if execution.provider is Provider.CUDA and CUDA_NAME not in runtime.get_available_providers():
         found = ", ".join(runtime.get_available_providers())
@@ -108,3 +108,15 @@ def open_session(
     if found != expected:
         raise Unavailable(f"{path}: expected to run on {expected}, got {found}\n{HINT}")
     return session
+
+
+@cache
+def processor_saturates() -> bool:
+    """Whether this processor's 8-bit kernels must be told to add exactly; asked once a process."""
+    return saturates(lambda probe: ort.InferenceSession(probe, _one_thread(), providers=[CPU_NAME]))
+
+
+def _one_thread() -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return options

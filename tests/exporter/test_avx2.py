@@ -10,6 +10,7 @@ import pytest
 from exporter.golden import write_golden
 from exporter.maxsim_graph import write_maxsim_graph
 from relevance.bundle import GOLDEN, MAXSIM
+from relevance.integer_products import INPUTS, LARGEST_STEP, LARGEST_WEIGHT
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,5 +34,7 @@ def test_the_golden_maxima_are_exact_where_kernels_add_in_sixteen_bits(tmp_path)
 
     found = json.loads(done.stdout)
     assert found["cpu"] == {"AVX2": True, "AVX512F": False, "AVX512_ICL": False}
+    assert found["saturates"]
+    assert found["sums"] == [INPUTS * LARGEST_STEP * LARGEST_WEIGHT]
     assert set(found["differing"].values()) == {0}
     assert len(found["differing"]) == 2

@@ -7,6 +7,8 @@ import pytest
 
 from relevance.bundle import ENCODER
 from relevance.errors import BadBundle, Unavailable
+from relevance.integer_products import ADD_EXACTLY
+from service import execution
 from service.encoder import OnnxTokenEncoder, TokenEmbeddings, TokenEncoder, TokenOffsets
 from service.execution import CPU_NAME, CUDA_NAME, Execution, Provider, open_session
 from service.job import Job
@@ -60,9 +62,27 @@ def test_a_graph_on_cuda_gets_one_device_full_float32_and_a_bound(tmp_path) -> N
         "arena_extend_strategy": "kSameAsRequested",
         "gpu_mem_limit": str(1 << 30),
     }
-    assert options.get_session_config_entry("session.x64quantprecision") == "1"
+    assert options.intra_op_num_threads == 1
     assert not session.may_fall_back
     assert "gpu_mem_limit" not in replace(CUDA, memory_bytes=0).providers()[0][1]
+
+
+@pytest.mark.parametrize("saturating", [True, False])
+def test_kernels_are_told_to_add_exactly_where_they_would_not(
+    tmp_path, monkeypatch, saturating
+) -> None:
+    """Elsewhere the setting would only cost time."""
+    monkeypatch.setattr(execution, "processor_saturates", lambda: saturating)
+    runtime = FakeRuntime([CPU_NAME], [CPU_NAME])
+
+    open_session(tmp_path / "x.onnx", runtime=runtime)
+
+    [(_, options, _)] = runtime.asked
+    if saturating:
+        assert options.get_session_config_entry(ADD_EXACTLY) == "1"
+    else:
+        with pytest.raises(RuntimeError, match=ADD_EXACTLY):
+            options.get_session_config_entry(ADD_EXACTLY)
 
 
 def test_a_runtime_without_cuda_is_refused_with_what_to_install(tmp_path) -> None:
