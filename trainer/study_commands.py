@@ -26,6 +26,7 @@ def study(
         [], min=0, help="Run only these folds (may be repeated): machines can share a study."
     ),
     folds: int | None = typer.Option(None, min=1, help="At most so many folds of each row."),
+    seeds: int | None = typer.Option(None, min=1, help="At most so many seeds of each row."),
     steps: int | None = typer.Option(None, min=1, help="Optimiser steps, the recipes' by default."),
     settings: Path | None = typer.Option(
         None, help="TOML: this data set's changes to the recipes, and searches."
@@ -55,6 +56,7 @@ def study(
         material,
         out / "runs",
         folds=folds,
+        seeds=seeds,
         only=frozenset(row),
         only_folds=frozenset(fold),
     )

@@ -37,10 +37,11 @@ def plan_study(
     results: Path,
     *,
     folds: int | None = None,
+    seeds: int | None = None,
     only: frozenset[str] = frozenset(),
     only_folds: frozenset[int] = frozenset(),
 ) -> Plan:
-    """Find what is finished; `folds` bounds the folds of every row.
+    """Find what is finished; `folds` and `seeds` bound those of every row.
 
     `only` names the rows to run and `only_folds` the folds (none: all), so that several processes
     or machines can share a study: each writes cells of its own.
@@ -54,7 +55,7 @@ def plan_study(
                 missing.append(f"{row.name}, fold {fold}: {reason}")
                 continue
             inputs = material.inputs(fold, taught=row.needs_teacher)
-            for seed in range(row.seeds):
+            for seed in range(min(row.seeds, seeds or row.seeds)):
                 cell = Cell(row, fold, seed, inputs)
                 found = read_cell(results, cell)
                 if found is not None:

@@ -165,6 +165,21 @@ def test_a_students_cell_holds_measures_cost_and_slices_that_its_scores_give(
     assert expected_seconds(plan.to_run, plan.finished) < expected_seconds(plan.to_run, ())
 
 
+def test_a_study_may_be_bounded_to_some_folds_and_seeds_of_each_row(
+    work, tmp_path, wide_backbone_folder
+):
+    material = StudyMaterial(*work, str(wide_backbone_folder))
+
+    def planned(**bounds):
+        plan = plan_study(study_rows(), material, tmp_path, only=frozenset({BASELINE}), **bounds)
+        return [(cell.seed, cell.fold) for cell in plan.to_run]
+
+    folds = material.assignment.folds
+    assert planned() == [(seed, fold) for seed in range(3) for fold in range(folds)]
+    assert planned(seeds=1) == [(0, fold) for fold in range(folds)]
+    assert planned(seeds=2, folds=1) == [(0, 0), (1, 0)]
+
+
 def test_changed_judgements_make_another_cell(work, tmp_path, wide_backbone_folder):
     material = StudyMaterial(*work, str(wide_backbone_folder))
 
