@@ -39,7 +39,7 @@ def study(
     """Run what is not finished yet, then write the tables; the cost is printed first."""
     from relevance.errors import BadInput
     from trainer.study.material import StudyMaterial
-    from trainer.study.plan import expected_seconds, plan_study
+    from trainer.study.plan import Bounds, expected_seconds, plan_study
     from trainer.study.rows import quick_rows, study_rows
     from trainer.study.settings import read_settings
     from trainer.study.tables import QUICK_NOTE
@@ -55,10 +55,7 @@ def study(
         rows,
         material,
         out / "runs",
-        folds=folds,
-        seeds=seeds,
-        only=frozenset(row),
-        only_folds=frozenset(fold),
+        Bounds(folds=folds, seeds=seeds, rows=frozenset(row), only_folds=frozenset(fold)),
     )
     minutes = expected_seconds(plan.to_run, plan.finished) / 60
     typer.echo(

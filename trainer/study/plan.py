@@ -31,36 +31,47 @@ class Plan:
     missing: tuple[str, ...]
 
 
-def plan_study(
-    rows: Mapping[str, Row],
-    material: StudyMaterial,
-    results: Path,
-    *,
-    folds: int | None = None,
-    seeds: int | None = None,
-    only: frozenset[str] = frozenset(),
-    only_folds: frozenset[int] = frozenset(),
-) -> Plan:
-    """Find what is finished; `folds` and `seeds` bound those of every row.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What of a study is run; nothing given: all of it.
 
-    `only` names the rows to run and `only_folds` the folds (none: all), so that several processes
-    or machines can share a study: each writes cells of its own.
+    folds, seeds: at most so many of each row. rows, only_folds: only these, so that several
+    processes or machines can share a study: each writes cells of its own.
     """
+
+    folds: int | None = None
+    seeds: int | None = None
+    rows: frozenset[str] = frozenset()
+    only_folds: frozenset[int] = frozenset()
+
+    def runs(self, cell: Cell) -> bool:
+        """Whether an unfinished cell is to be run."""
+        row, fold = cell.row.name, cell.fold
+        return row in (self.rows or {row}) and fold in (self.only_folds or {fold})
+
+
+EVERYTHING = Bounds()
+
+
+def plan_study(
+    rows: Mapping[str, Row], material: StudyMaterial, results: Path, bounds: Bounds = EVERYTHING
+) -> Plan:
+    """Find what is finished, what is to be run and what cannot be."""
     finished, to_run, missing = [], [], []
     for row in rows.values():
-        wanted = min(row.folds, material.assignment.folds, folds or row.folds)
-        for fold in range(wanted):
+        folds = min(row.folds, material.assignment.folds, bounds.folds or row.folds)
+        for fold in range(folds):
             reason = _hindrance(row, fold, material)
             if reason:
                 missing.append(f"{row.name}, fold {fold}: {reason}")
                 continue
             inputs = material.inputs(fold, taught=row.needs_teacher)
-            for seed in range(min(row.seeds, seeds or row.seeds)):
+            for seed in range(min(row.seeds, bounds.seeds or row.seeds)):
                 cell = Cell(row, fold, seed, inputs)
                 found = read_cell(results, cell)
                 if found is not None:
                     finished.append(found)
-                elif row.name in (only or {row.name}) and fold in (only_folds or {fold}):
+                elif bounds.runs(cell):
                     to_run.append(cell)
     return Plan(tuple(finished), tuple(_first_folds_first(to_run)), tuple(missing))
 

@@ -18,7 +18,7 @@ from tests.trainer.make_students import make_judgement, shop_pairs, write_shop
 from tests.trainer.test_train import right_judgement
 from trainer.study.cells import Cell, read_cell
 from trainer.study.material import StudyMaterial, bounded_pool
-from trainer.study.plan import expected_seconds, plan_study
+from trainer.study.plan import Bounds, expected_seconds, plan_study
 from trainer.study.rows import BASELINE, MKD, quick_rows, study_rows
 
 
@@ -150,7 +150,7 @@ def test_a_students_cell_holds_measures_cost_and_slices_that_its_scores_give(
 
     material = StudyMaterial(*work, str(wide_backbone_folder))
     rows = quick_rows(study_rows(steps=2))
-    plan = plan_study(rows, material, out / "runs", folds=1)
+    plan = plan_study(rows, material, out / "runs", Bounds(folds=1))
     (found,) = plan.finished
     assert found.cell.row.name == MKD
     assert len(found.queries) == len(material.parts(0).test)
@@ -171,7 +171,8 @@ def test_a_study_may_be_bounded_to_some_folds_and_seeds_of_each_row(
     material = StudyMaterial(*work, str(wide_backbone_folder))
 
     def planned(**bounds):
-        plan = plan_study(study_rows(), material, tmp_path, only=frozenset({BASELINE}), **bounds)
+        chosen = Bounds(rows=frozenset({BASELINE}), **bounds)
+        plan = plan_study(study_rows(), material, tmp_path, chosen)
         return [(cell.seed, cell.fold) for cell in plan.to_run]
 
     folds = material.assignment.folds
