@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -162,7 +163,12 @@ def test_a_students_cell_holds_measures_cost_and_slices_that_its_scores_give(
     assert set(found.slices) <= {"head", "long tail"}
     assert {cell.row.name for cell in plan.to_run} == set(rows) - {MKD}
     assert "A quick run" in (out / "study-shop-quick.md").read_text()
-    assert expected_seconds(plan.to_run, plan.finished) < expected_seconds(plan.to_run, ())
+    quick, slow = (
+        expected_seconds(plan.to_run, [replace(found, training={"seconds_per_step": seconds})])
+        for seconds in (0.5, 1.5)
+    )
+
+    assert slow - quick == pytest.approx(2 * len(plan.to_run))
 
 
 def test_a_study_may_be_bounded_to_some_folds_and_seeds_of_each_row(
