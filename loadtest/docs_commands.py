@@ -10,9 +10,14 @@ def docs_command(
     page: Path = typer.Option(Path("docs/performance.md"), help="Page with marks."),
     plots: Path = typer.Option(Path("docs/plots"), help="Folder of the page's plots."),
 ) -> None:
-    """Put what was measured last into the documentation, machine, date and command with it."""
-    from loadtest.docs_page import renew
+    """Put what was measured last into the documentation, machine, date and command with it.
 
+    Plots are drawn again from the points that were measured.
+    """
+    from loadtest.docs_page import renew
+    from loadtest.redrawn import redraw
+
+    redraw(measured)
     parts, stayed = renew(page, measured, plots)
     typer.echo(f"renewed: {', '.join(parts) or 'nothing'}")
     if stayed:

@@ -139,10 +139,12 @@ def _load(row: Row, contestant: Contestant, calls: Calls, plan: PeerPlan) -> Non
     def ask() -> None:
         nonlocal done
         with BareConnection(contestant.server.port, timeout_s=600.0) as connection:
-            while time.perf_counter() < stop and (request := next(asked, None)) is not None:
+            for request in asked:
                 connection.post(*request)
                 with lock:
                     done += 1
+                if time.perf_counter() >= stop:
+                    return
 
     threads = [threading.Thread(target=ask) for _ in range(plan.connections)]
     for thread in threads:

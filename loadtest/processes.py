@@ -153,6 +153,8 @@ def _await_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
             if httpx.get(url, timeout=1.0).is_success:
                 return
         except httpx.HTTPError:
-            time.sleep(0.05)
-    tail = log.read_text(errors="replace")[-2000:]
-    raise Unavailable(f"{log.stem}: not ready within {PATIENCE_S:.0f} s\n{tail}")
+            pass  # not up yet
+        time.sleep(0.05)
+    code, tail = process.poll(), log.read_text(errors="replace")[-2000:]
+    became = f"not ready within {PATIENCE_S:.0f} s" if code is None else f"ended with code {code}"
+    raise Unavailable(f"{log.stem}: {became}\n{tail}")

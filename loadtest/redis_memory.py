@@ -13,7 +13,7 @@ from loadtest.processes import free_port
 from relevance.errors import Unavailable
 from relevance.generation import StorePaths, read_current, read_manifest
 
-PATIENCE_S = 10.0
+PATIENCE_S = 180.0
 
 
 def redis_item_bytes(store: Path, scratch: Path) -> float | None:

@@ -26,6 +26,7 @@ from relevance.errors import BadInput
 ENGINE_ITEMS, CANDIDATES, QUERY_TOKENS, ROWS = 300_000, 1000, 16, 32
 ROOMY = {"max_queue": "1024", "max_wait_ms": "60000"}  # 256 connections are to wait, not to go
 CLOSED_SECONDS = 4.0
+JOURNAL = "points.jsonl"
 Say = Callable[[str], object]
 
 

@@ -12,7 +12,6 @@ if TYPE_CHECKING:  # importing this module must stay cheap: every `ellm --help` 
     from loadtest.scaling import Series, World
 
 PARTS = ("points", "floor", "profile")
-JOURNAL = "points.jsonl"
 
 
 def scaling_command(
@@ -25,7 +24,7 @@ def scaling_command(
 ) -> None:
     """Measure costs as one thing grows; begun again it goes on after the last known point."""
     from loadtest.machine import this_machine
-    from loadtest.scaling import ALL, World
+    from loadtest.scaling import ALL, JOURNAL, World
     from loadtest.tables import write_measured
     from loadtest.traffic import read_traffic
     from relevance.generation import StorePaths, read_current
@@ -52,7 +51,7 @@ def scaling_command(
 
 
 def _points(world: "World", chosen: "Sequence[Series]", out: Path) -> str:
-    from loadtest.scaling import Journal, measure_missing
+    from loadtest.scaling import JOURNAL, Journal, measure_missing
     from loadtest.scaling_page import page, write_pictures
 
     journal = Journal(out / JOURNAL)

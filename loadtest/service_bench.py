@@ -200,10 +200,10 @@ def _load(server: Server, calls: Calls, warm: Sequence[str], hit_rate: float, pl
     def ask(place: int) -> None:
         with BareConnection(server.port) as connection:
             for body in made[place :: plan.connections]:
-                if time.perf_counter() >= stop:
-                    return
                 connection.post("/score", body)
                 done[place] += 1
+                if time.perf_counter() >= stop:
+                    return
 
     started, cpu, own = time.perf_counter(), server.cpu_seconds(), time.process_time()
     threads = [threading.Thread(target=ask, args=(place,)) for place in range(plan.connections)]

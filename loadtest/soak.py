@@ -87,11 +87,15 @@ class Soak:
 def run_soak(
     server: Server, store: Store, stream: Iterator[Request], pace: Pace
 ) -> tuple[Soak, list[Sample]]:
-    """Keep the load up for so long while the store changes; the figures and every sample."""
+    """Keep the load up for so long while the store changes; the figures and every sample.
+
+    Where a refresh and a swap were due in that time it goes on until there was one of each: a soak
+    without them would show nothing.
+    """
     over = threading.Event()
-    timer = threading.Timer(pace.seconds, over.set)
     started = time.monotonic()
     with sampled(server, over) as samples, changing(store, over, pace) as done:
+        timer = threading.Thread(target=_end, args=(over, pace, done))
         timer.start()
         try:
             answers = send(
@@ -104,7 +108,7 @@ def run_soak(
             )
         finally:
             over.set()
-            timer.cancel()
+            timer.join()
     return summed_up(answers, samples, started=started, done=(done[0], done[1])), samples
 
 
@@ -186,6 +190,7 @@ def changing(store: Store, over: threading.Event, pace: Pace) -> Iterator[list[i
                     next_swap += pace.swap_every
         except BaseException as fault:
             faults.append(fault)
+            over.set()
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -196,6 +201,17 @@ def changing(store: Store, over: threading.Event, pace: Pace) -> Iterator[list[i
         thread.join()
     if faults:
         raise faults[0]
+
+
+def _end(over: threading.Event, pace: Pace, done: Sequence[int]) -> None:
+    """Say that it is over when it is."""
+    waits = (pace.refresh_every, max(pace.refresh_every, pace.swap_every))
+    due = [wait < pace.seconds for wait in waits]
+    over.wait(pace.seconds)
+    while any(is_due and not there for is_due, there in zip(due, done, strict=True)):
+        if over.wait(0.1):
+            return
+    over.set()
 
 
 def _p99(answers: Sequence[Answer]) -> float:

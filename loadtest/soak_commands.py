@@ -1,14 +1,9 @@
 """`ellm bench soak`: steady load for a long time, and a gate on what grew."""
 
-import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
-
-if TYPE_CHECKING:  # importing this module must stay cheap: every `ellm --help` does it
-    from loadtest.soak import Sample, Soak
 
 MEASURED = Path("build/bench/capacity.json")
 
@@ -33,6 +28,7 @@ def soak_command(
     from loadtest.changes import Store
     from loadtest.own_service import copied_store, own_service
     from loadtest.soak import Bounds, Pace, run_soak
+    from loadtest.soak_page import write_soak
     from loadtest.traffic import only_score, read_traffic, requests
     from relevance.errors import GateRefused
     from relevance.records import find_data_set, read_catalogue
@@ -49,7 +45,7 @@ def soak_command(
         with own_service(changed.root, scratch, port=port, settings=settings) as server:
             soak, samples = run_soak(server, changed, stream, pace)
     faults = soak.faults(bounds)
-    _write(out, soak, samples, rate=rate, faults=faults)
+    typer.echo(write_soak(out, soak, samples, rate=rate, faults=faults))
     if faults:
         raise GateRefused("the soak did not hold its bounds\n" + "\n".join(faults))
 
@@ -66,39 +62,3 @@ def _capacity(path: Path, candidates: int) -> float:
             "hint: run `ellm bench capacity`, or give --per-second"
         )
     return float(best["per_second"])
-
-
-def _write(out: Path, soak: "Soak", samples: "list[Sample]", **told: object) -> None:
-    from dataclasses import asdict
-
-    from loadtest.figures import Line, Plot, write_plot
-    from loadtest.machine import this_machine
-    from loadtest.tables import table, write_measured
-
-    figures = asdict(soak) | {"p99_ratio": soak.p99_ratio}
-    page = table(("what", "value"), [(name, f"{value:,.2f}") for name, value in figures.items()])
-    write_measured(
-        out,
-        "soak",
-        machine=this_machine(),
-        command=" ".join(["ellm", *sys.argv[1:]]),
-        page=page,
-        **figures,
-        **told,
-        samples=[asdict(one) for one in samples],
-    )
-    minutes = [one.at / 60 for one in samples]
-    plot = Plot(
-        title="Memory and open files over the soak",
-        x_label="minutes",
-        y_label="MB; descriptors",
-        lines=[
-            Line("private memory, MB", minutes, [one.private_mb for one in samples]),
-            Line("open files", minutes, [float(one.open_files) for one in samples]),
-        ],
-        log_x=False,
-        log_y=False,
-        markers=False,
-    )
-    write_plot(out / "soak.svg", plot)
-    typer.echo(page)

@@ -25,7 +25,7 @@ from relevance.generation import Current, StorePaths, read_current, read_manifes
 HOST = "127.0.0.1"
 BODIES = 32  # different requests; each one's answers are learnt for both generations
 PAUSE = 2.5  # seconds between two swaps; times of the first half count as a swap's
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ ORDER = (
 )
 SHARED = {"bench": "Measure speed and size: a table on the screen, JSON under build/bench."}
 EXIT_CODES = "Exit codes: 2 bad input, 3 bad bundle or generation, 4 a gate refused, 5 unavailable."
+ONE_SENTENCE = 200  # characters; click cuts at the line's end by default
 EXTRA_OF_MODULE = {
     "torch": "trainer",
     "transformers": "trainer",
@@ -54,6 +55,7 @@ EXTRA_OF_MODULE = {
     "onnxscript": "exporter",
     "sklearn": "teacher",
     "lightgbm": "teacher",
+    "pycrfsuite": "teacher",
     "rapidfuzz": "teacher",
     "httpx": "service",
     "fastapi": "service",
@@ -88,6 +90,7 @@ def make_app(only: str | None = None) -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
+        cls=_WholeSentences,
     )
     app.callback()(_options)
     points = sorted(entry_points(group=GROUP), key=_place)
@@ -98,13 +101,31 @@ def make_app(only: str | None = None) -> typer.Typer:
     return app
 
 
-class _SpelledAsOptions(TyperGroup):
+class _WholeSentences(TyperGroup):
+    """Lists commands by their whole first sentences; a name without any says so in its usage."""
+
+    # The types of contexts and formatters are public in click or in typer, by typer's version.
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        rows = [
+            (name, self.commands[name].get_short_help_str(limit=ONE_SENTENCE))
+            for name in self.list_commands(ctx)
+            if not self.commands[name].hidden
+        ]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        pieces = list(super().collect_usage_pieces(ctx))
+        return pieces if self.commands else pieces[:-1]
+
+
+class _SpelledAsOptions(_WholeSentences):
     """Takes `--word` in the first place for the command `word` where there is one.
 
     That command then stands in place of what the name does by itself, whose options it lacks.
     """
 
-    # The context's type is public in click or in typer, depending on typer's version.
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         first = args[0].removeprefix("--") if args else ""
         if first in self.commands:

@@ -7,7 +7,7 @@ Which terms to look for and how much they weigh are the teacher's and the traine
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
-from relevance.domain import ChainOfThought, EvidenceSpan, Relevance
+from relevance.domain import EvidenceSpan, Relevance
 from relevance.text import fold, is_unspaced, is_word_character, normalise
 
 Offsets = Sequence[tuple[int, int]]
@@ -81,18 +81,6 @@ def spans_of_tags(offsets: Offsets, tags: Sequence[Tag]) -> tuple[tuple[int, int
             spans.append((opened, end, relevance))
         previous = tag
     return tuple(spans)
-
-
-def grounding_rate(thought: ChainOfThought, query: str, title: str) -> float:
-    """Share of a chain of thought's terms that its texts contain; nan where it has no terms.
-
-    What is asked for is looked up in the normalised `query`, what is offered in the `title`.
-    """
-    terms = [(query, finding.asked) for finding in thought.findings]
-    terms += [(title, f.offered) for f in thought.findings if f.offered is not None]
-    if not terms:
-        return float("nan")
-    return sum(bool(find_occurrences(text, term)) for text, term in terms) / len(terms)
 
 
 _TAGS: dict[Relevance | None, tuple[Tag, Tag]] = {

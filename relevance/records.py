@@ -97,7 +97,10 @@ def find_data_set(prefix: Path) -> DataSet:
     items, pairs = find_table(prefix, "items"), find_table(prefix, "pairs")
     if items is None or pairs is None:
         absent = "_items" if items is None else "_pairs"
-        raise BadInput(f"{prefix}{absent}.parquet|.csv|.jsonl: expected a file, found none")
+        raise BadInput(
+            f"{prefix}{absent}.parquet|.csv|.jsonl: expected a file, found none\n"
+            "hint: a data set is named by the prefix of its files, as in DIR/shop"
+        )
     unlabelled = find_table(prefix, "queries_unlabelled")
     return DataSet(prefix.name, items, pairs, unlabelled, find_table(prefix, "query_log"))
 

@@ -12,7 +12,6 @@ may share a name: that is how one is rotated. Asking for a key on a request is `
 
 import hashlib
 import hmac
-import os
 import secrets
 import tomllib
 from collections.abc import Sequence
@@ -25,11 +24,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from relevance.atomic import write_text
 from relevance.errors import BadInput
+from service.watched_file import WatchedFile
 
 KEY_PREFIX = "ellm_"  # lets a secret scanner recognise a key that leaked
-NO_STAMP = (0, 0, 0)
-
-Stamp = tuple[int, int, int]
 
 
 class Scope(StrEnum):
@@ -145,16 +142,17 @@ class KeyRing:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._stamp = NO_STAMP if path is None else _stamp(path)
+        self._file = None if path is None else WatchedFile(path)
+        if self._file is not None:
+            self._file.look()  # from now on: it is read here
         self.keys = () if path is None else read_keys(path)
         self.fault: str | None = None
         self._asking = _scopes(self.keys)
 
     def reload(self) -> None:
         """Read the file again if it changed; cheap where it did not."""
-        if self._path is None or (stamp := _stamp(self._path)) == self._stamp:
+        if self._path is None or self._file is None or not self._file.look():
             return
-        self._stamp = stamp
         try:
             self.keys, self.fault = read_keys(self._path), None
             self._asking |= _scopes(self.keys)
@@ -174,14 +172,6 @@ class KeyRing:
 
 def _scopes(keys: Sequence[ApiKey]) -> frozenset[Scope]:
     return frozenset(scope for key in keys for scope in key.scopes)
-
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return NO_STAMP
-    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def _toml(key: ApiKey) -> str:

@@ -6,12 +6,10 @@ cannot be opened is refused and the old one stays. When to look is `lifecycle.py
 
 import asyncio
 import logging
-import math
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -23,15 +21,13 @@ from service.serving import Pair, latest, open_pair, read_in, warm
 from service.settings import Settings
 from service.snapshot import Snapshot
 from service.store.delta_log import unseen_since
+from service.watched_file import WatchedFile
 
 STAYED = "update_refused"  # the `degraded` reason
 TOGETHER = 1.0  # seconds to wait for the other workers, so that all swap at about one moment
 GLANCE = 0.02  # seconds between two looks at what they have prepared
-TRY_AGAIN = 10.0  # seconds after which a refused pair is tried again: the fault may have been ours
-NOT_LOOKED = (0, 0, 0)  # unlike any stamp: the first look opens CURRENT again, it may have changed
 
 Outcome = TypeVar("Outcome")
-Stamp = tuple[int, int, int] | None
 log = logging.getLogger(__name__)
 
 
@@ -82,13 +78,12 @@ class CurrentWatch:
         opened: OpenPair = open_pair,
     ) -> None:
         self._settings = settings
-        self._current = StorePaths(settings.store).current
+        # The first look opens CURRENT again: it may have changed since `first` was opened.
+        self._current = WatchedFile(StorePaths(settings.store).current)
         self._opened = opened
         self._run = run
         self._answer_with = answer_with
         self._thread = CapacityLimiter(1)
-        self._stamp: Stamp = NOT_LOOKED
-        self._try_again_at = math.inf
         self.prepared = first
         self.refused: str | None = None
         self.next_name = ""
@@ -110,10 +105,9 @@ class CurrentWatch:
 
         `announce` makes this worker's state known to the others.
         """
-        nudge, stamp = self._run.last_nudge(), _stamp(self._current)
+        nudge, is_due = self._run.last_nudge(), self._current.look()
         try:
-            if stamp != self._stamp or nudge != self.nudge or time.monotonic() > self._try_again_at:
-                self._stamp = stamp
+            if is_due or nudge != self.nudge:
                 await self._follow_current(announce)
             else:
                 await self._follow_deltas()
@@ -151,7 +145,7 @@ class CurrentWatch:
         if is_new and new.items.generation_id == old.items.generation_id:
             self._note_lag(old.items.generation_id, old.items.sequence)
         was_refused, self.refused = self.refused, None
-        self._try_again_at = math.inf
+        self._current.succeeded()
         self.prepared, self.next_name = following, ""
         if is_new or has_new_index or was_refused is not None:
             self._answer_with(self.snapshot)
@@ -168,7 +162,7 @@ class CurrentWatch:
     def _refuse(self, fault: Exception) -> None:
         self.refused = f"{type(fault).__name__}: {fault}".splitlines()[0]
         self.refusals += 1
-        self._try_again_at = time.monotonic() + TRY_AGAIN
+        self._current.failed()
         self.next_name = ""
         self._answer_with(self.snapshot)
         log.error("staying with %s: %s", self.prepared.pair.name, self.refused)
@@ -192,11 +186,3 @@ def _could_answer(state: WorkerState, name: str) -> bool:
         return True
     serving = f"{state.bundle}/{state.generation}/{state.sequence}"
     return name in (state.prepared, serving) or state.refused is not None
-
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino, status.st_size

@@ -120,12 +120,21 @@ def read_in(pair: Pair, *, max_bytes: int) -> int:
     """Touch a page after the other of the items' arrays; returns the bytes now in memory.
 
     Without it the first requests after a swap would wait for the disk, one page fault at a time.
-    Pages are shared: the second worker finds them there.
+    Pages are shared: the second worker finds them there. What every request reads comes first.
     """
     items, left = pair.snapshot.items, max_bytes
-    for array in (items.token_counts, items.truncated, items.arena):
-        left -= _touch(array, left)
+    index: tuple[np.ndarray, ...] = getattr(items, "index_arrays", tuple)()
+    for array in (*index, items.token_counts, items.truncated, items.arena):
+        left -= touch(array, left)
     return max_bytes - left
+
+
+def touch(array: np.ndarray, most: int) -> int:
+    """Read a page after the other of up to so many bytes of an array; how many they were."""
+    flat = array.reshape(-1).view(np.uint8)[: max(most, 0)]
+    for start in range(0, len(flat), BLOCK):  # NumPy lets other threads run during a block
+        np.max(flat[start : start + BLOCK : PAGE])
+    return len(flat)
 
 
 def _opened_anew(
@@ -167,10 +176,3 @@ def _created(store: StorePaths, current: Current) -> float | None:
         return datetime.fromisoformat(written).timestamp()
     except ValueError:
         return None
-
-
-def _touch(array: np.ndarray, most: int) -> int:
-    flat = array.reshape(-1).view(np.uint8)[: max(most, 0)]
-    for start in range(0, len(flat), BLOCK):  # NumPy lets other threads run during a block
-        np.max(flat[start : start + BLOCK : PAGE])
-    return len(flat)

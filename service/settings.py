@@ -30,7 +30,7 @@ class Settings(BaseSettings):
 
     store: Path = Field(description="Folder `ellm refresh` publishes into.")
     item_store: Literal["arena", "faiss"] = Field(
-        "arena", description="Where item embeddings are read from; `ellm tokens` makes faiss."
+        "arena", description="Where item embeddings are read from; `ellm store tokens` makes faiss."
     )
     arena_max_bytes: int = Field(
         1 << 40, ge=1, description="Larger generations become a cache of this size over Redis."

@@ -1,4 +1,4 @@
-"""`ellm teach`: fit the catalogue teacher, judge pairs with it, look into its lexicon.
+"""`ellm teach`: fit the catalogue teacher here; the other commands have files of their own.
 
 Only the command line lives here; heavy imports stay inside the commands so that --help is quick.
 """
@@ -22,17 +22,9 @@ if TYPE_CHECKING:
     from teacher.signal_files import SignalTable
 
 app = typer.Typer(
-    help="Fit the catalogue teacher, judge pairs with it, look into its lexicon.",
+    help="Judge pairs and say why: by the catalogue teacher or a language model.",
     no_args_is_help=True,
 )
-app.command()(gate)
-app.command()(lexicon)
-app.command()(annotate)
-app.command()(judge)
-app.command()(select)
-app.command()(sample)
-app.command()(measure)
-app.command()(audit)
 
 SIMILARITIES = typer.Option(
     None,
@@ -98,6 +90,16 @@ def fit(
                 "  " + measures(judgements, [labels[j.query, j.item_id] for j in judgements])
             )
     typer.echo(f"judge and {JUDGEMENTS} written to {out}")
+
+
+app.command()(judge)
+app.command()(gate)
+app.command()(lexicon)
+app.command()(annotate)
+app.command()(select)
+app.command()(sample)
+app.command()(measure)
+app.command()(audit)
 
 
 def _progress(pairs: Sequence["Pair"]) -> Iterable["Pair"]:

@@ -19,7 +19,7 @@ from teacher.judge_pairs import item_of
 from teacher.lexicon_edits import NO_EDITS, LexiconEdits, edited
 from teacher.mine_lexicon import mine_lexicon
 from teacher.online.catalogue import CatalogueJudge
-from teacher.online.features import FAMILIES
+from teacher.online.features import FAMILIES, QUERY_ALONE
 from teacher.online.inputs import Inputs
 from teacher.online.judge_file import JudgeWeights, write_weights
 from teacher.online.lexicon import write_lexicon
@@ -149,7 +149,7 @@ def _inputs(signals: SignalTable, without: frozenset[str]) -> list[Inputs]:
     similarities = () if SIMILARITY in without else signals.similarities
     students = () if STUDENT in without else signals.students
     choices = ((similarities, students), ((), students), (similarities, ()), ((), ()))
-    return [Inputs(families, *chosen) for chosen in dict.fromkeys(choices)]
+    return [Inputs(families, *chosen, QUERY_ALONE) for chosen in dict.fromkeys(choices)]
 
 
 def _fit_heads(

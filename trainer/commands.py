@@ -4,11 +4,14 @@ from pathlib import Path
 
 import typer
 
+from relevance.errors import BadInput
 from relevance.item_text import ItemText
 from trainer.contested_commands import contested
 from trainer.nested_commands import nested
 
-app = typer.Typer(help="Draw a pool of unlabelled pairs; train a student.", no_args_is_help=True)
+app = typer.Typer(
+    help="Train students; draw, pack and judge what they learn from.", no_args_is_help=True
+)
 
 
 @app.command()
@@ -53,7 +56,9 @@ def student(
     data: Path = typer.Option(..., help="Prefix of the data set's files."),
     folds: Path = typer.Option(..., help="The folds file of `ellm data folds`."),
     fold: int = typer.Option(..., min=0, help="The outer fold that is kept for the test."),
-    recipe: str = typer.Option(..., help="ce (human labels alone), mkd, minilm or paper."),
+    recipe: str = typer.Option(
+        ..., help="ce (human labels alone), mkd, minilm, paper, paper_bert."
+    ),
     out: Path = typer.Option(..., help="Folder of the checkpoint."),
     pool: Path | None = typer.Option(None, help="Unlabelled pairs; none of the held-out part."),
     judgements: list[Path] = typer.Option(
@@ -114,6 +119,11 @@ def student(
         seed=seed,
     )
     chosen = changed(chosen, setting)
+    if chosen.uses_teacher and not judgements and packed_pool is None:
+        raise BadInput(
+            f"recipe `{recipe}`: expected a teacher's judgements to learn from, got none\n"
+            "hint: --pool with --judgements, or --packed-pool; the recipe `ce` needs neither"
+        )
     material = read_training_data(
         data, folds, fold=fold, pool=pool, judgements=judgements, packed_pool=packed_pool
     )

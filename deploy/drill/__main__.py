@@ -52,11 +52,13 @@ class Drill:
     def learn(self) -> None:
         """Ask the witness everything, once it answers from what CURRENT names."""
         current = read_current(StorePaths(self.cluster.store)).generation
-        eventually(
-            lambda: self.cluster.get("witness", "/health")["generation"] == current,
-            f"the witness answers from {current}",
-        )
-        time.sleep(0.5)  # appended deltas are seen within a quarter of a second
+        sequence = newest_sequence(self.cluster)
+
+        def has_seen_it() -> bool:
+            seen = self.cluster.get("witness", "/health")
+            return bool((seen["generation"], seen["sequence"]) == (current, sequence))
+
+        eventually(has_seen_it, f"the witness answers from {current}, change {sequence}")
         for number, body in enumerate(self.bodies):
             self.known.learn(number, self.cluster.ask("witness", body))
 
@@ -125,7 +127,7 @@ def changed_items(running: Cluster, plan: argparse.Namespace) -> None:
     """A refresh in which a few titles changed: a delta."""
     changed = changed_catalogue(plan.items, running.folder / "changed.parquet")
     refresh(running, changed, plan)
-    assert read_manifest_sequence(running) > 0, "expected a delta"
+    assert newest_sequence(running) > 0, "expected a delta"
 
 
 def compaction(running: Cluster, plan: argparse.Namespace) -> None:
@@ -138,7 +140,12 @@ def rolling_restart(running: Cluster, plan: argparse.Namespace) -> None:
     for name in ("a", "b"):
         running.stop(name)
         running.start_replica(name)
-        time.sleep(1.5)  # the balancer's probes see it
+        await_balancer(running, name)
+
+
+def await_balancer(running: Cluster, name: str) -> None:
+    """Wait until the balancer gives a replica its share."""
+    eventually(lambda: running.is_balanced(name), f"the balancer has replica {name}")
 
 
 def bundle_rollout(running: Cluster, plan: argparse.Namespace) -> None:
@@ -182,7 +189,7 @@ def replica_killed(running: Cluster, plan: argparse.Namespace) -> None:
     running.stop("a", signal.SIGKILL)
     time.sleep(2 * BREATH)
     running.start_replica("a")
-    time.sleep(1.5)
+    await_balancer(running, "a")
 
 
 def replica_added(running: Cluster, plan: argparse.Namespace) -> None:
@@ -213,7 +220,7 @@ STEPS: dict[str, Callable[[Cluster, argparse.Namespace], None]] = {
 }
 
 
-def read_manifest_sequence(running: Cluster) -> int:
+def newest_sequence(running: Cluster) -> int:
     """The newest sequence appended to the current generation; 0 without deltas."""
     paths = StorePaths(running.store)
     folder = paths.deltas(read_current(paths).generation)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 HOST = "127.0.0.1"
-PATIENCE = 90.0  # seconds; a shared machine may stand still
+PATIENCE = 180.0  # seconds; a shared machine may stand still
 BALANCER = Path(__file__).parents[1] / "haproxy/haproxy.cfg"
 ELLM = (sys.executable, "-m", "relevance")
 
@@ -97,7 +97,7 @@ class Cluster:
         """A JSON reply, whatever its status."""
         request = urllib.request.Request(f"http://{HOST}:{self.port(name)}{path}")
         try:
-            with urllib.request.urlopen(request, timeout=5) as reply:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
                 return json.load(reply)
         except urllib.error.HTTPError as refused:
             return json.load(refused)
@@ -109,8 +109,15 @@ class Cluster:
             data=body,
             headers={"content-type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=20) as reply:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
             return dict(json.load(reply))
+
+    def is_balanced(self, name: str) -> bool:
+        """Whether the balancer's probes have found a replica to be ready."""
+        with urllib.request.urlopen(f"http://{HOST}:{self.port('statistics')}/metrics") as reply:
+            lines = reply.read().decode().splitlines()
+        up = f'haproxy_server_status{{proxy="replicas",server="{name}",state="UP"}} 1'
+        return up in lines
 
     def _redis_answers(self) -> bool:
         words = ["redis-cli", "-p", str(self.port("redis")), "ping"]

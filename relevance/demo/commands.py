@@ -13,7 +13,12 @@ def demo(
     out: Path = typer.Option(Path("build/demo"), help="Folder of everything the demo writes."),
     folds: int = typer.Option(0, min=0, help="Outer folds to run; 0: one on the shop, else all."),
     steps: int = typer.Option(0, min=0, help="Optimiser steps of each student; 0: the default."),
-    max_queries: int = typer.Option(-1, help="Unlabelled queries of the pool at most; 0: all."),
+    max_queries: int | None = typer.Option(
+        None,
+        min=0,
+        help="Unlabelled queries of the pool at most; 0: all. By default the shop's all, 4,000 "
+        "of your own.",
+    ),
     shop_option: list[str] = typer.Option([], help="An option for `ellm data sample-shop`."),
 ) -> None:
     """Make or read a data set, distil a student from a teacher, serve it and ask it."""

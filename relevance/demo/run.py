@@ -41,7 +41,7 @@ class DemoOptions:
     out: Path
     folds: int
     steps: int
-    max_queries: int
+    max_queries: int | None
     shop_options: tuple[str, ...]
 
 
@@ -82,7 +82,7 @@ def _plan(options: DemoOptions, data_set: DataSet, prefix: Path) -> Plan:
         inputs=tuple(path for path in parts if path is not None),
         of_folds=of_folds,
         folds=tuple(range(min(count, of_folds))),
-        max_queries=(OWN_QUERIES * own) if options.max_queries < 0 else options.max_queries,
+        max_queries=OWN_QUERIES * own if options.max_queries is None else options.max_queries,
         block_queries=OWN_BLOCK if own else SHOP_BLOCK,
         steps=options.steps or (OWN_STEPS if own else SHOP_STEPS),
         rates=OWN_RATES if own else (),

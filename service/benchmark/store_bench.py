@@ -63,10 +63,7 @@ class StoreFigures:
 
 def measure_store(folder: Path, *, items: int, say: Callable[[str], object]) -> StoreFigures:
     """Measure in an empty folder, which is left empty; takes some 3 times the arena's bytes."""
-    needed = 3 * items * ROWS * DIM
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise BadInput(f"{folder}: expected {needed / 1e9:.1f} GB free, got {free / 1e9:.1f}")
+    check_free(folder, 3 * items * ROWS * DIM)
     bundle, store = made_up_bundle(), StorePaths(folder / "store")
     say("plain write")
     plain = _timed(lambda: _write_plain(folder / "plain", items))
@@ -92,6 +89,13 @@ def measure_store(folder: Path, *, items: int, say: Callable[[str], object]) -> 
         unchanged_refresh_seconds=unchanged,
         unchanged_items_per_second=items / unchanged,
     )
+
+
+def check_free(folder: Path, needed: int) -> None:
+    """Raise `BadInput` unless so many bytes are free."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise BadInput(f"{folder}: expected {needed / 1e9:.1f} GB free, got {free / 1e9:.1f}")
 
 
 def made_up_bundle() -> BundleManifest:

@@ -6,8 +6,6 @@ before goes on. What a variant is stands in `variant.py`.
 
 import asyncio
 import logging
-import math
-import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,9 +20,8 @@ from service.experiments.experiments import Experiments, Running
 from service.experiments.variant import LiveVariant, open_variant
 from service.run_folder import RunFolder
 from service.settings import Settings
+from service.watched_file import WatchedFile
 
-TRY_AGAIN = 10.0
-Stamp = tuple[int, int, int] | None
 log = logging.getLogger(__name__)
 
 
@@ -48,13 +45,12 @@ class Following:
         self._opened = opened
         self._most_abandoned = most_abandoned
         self._thread = CapacityLimiter(1)
-        self._stamp: Stamp = None
-        self._try_again_at = math.inf
+        self._file = WatchedFile(path)
         self._checked = time.monotonic()
 
     def open(self) -> None:
         """Read the file and open its stores for the first time; raises where one is wrong."""
-        self._stamp = _stamp(self._path)
+        self._file.look()
         self._experiments.running = self._read(Running())
 
     @asynccontextmanager
@@ -69,9 +65,7 @@ class Following:
 
     async def look(self) -> None:
         """Follow the file where it changed, then every store; never raises for a bad one."""
-        stamp = _stamp(self._path)
-        if stamp != self._stamp or time.monotonic() > self._try_again_at:
-            self._stamp = stamp
+        if self._file.look():
             await self._follow()
         for variant in self._experiments.running.variants.values():
             await variant.look()
@@ -91,7 +85,6 @@ class Following:
     async def _follow(self) -> None:
         experiments = self._experiments
         before = experiments.running
-        self._try_again_at = math.inf
         try:
             running = await to_thread.run_sync(
                 self._read, before, limiter=self._thread, abandon_on_cancel=True
@@ -99,9 +92,10 @@ class Following:
         except Exception as fault:  # whatever is wrong with it, what ran goes on
             experiments.refused = f"{type(fault).__name__}: {fault}".splitlines()[0]
             experiments.plans["refused"] += 1
-            self._try_again_at = time.monotonic() + TRY_AGAIN
+            self._file.failed()
             log.error("experiments stay as they are: %s", experiments.refused)
             return
+        self._file.succeeded()
         experiments.running, experiments.refused = running, None
         experiments.plans["followed"] += 1
         log.info("experiments: %s", ", ".join(one.name for one in running.plan.experiments))
@@ -133,11 +127,3 @@ class Following:
             )
         except RelevanceError as fault:
             raise BadInput(f"{self._path}: variants.{name}: {fault}") from fault
-
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino, status.st_size

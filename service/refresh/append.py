@@ -15,10 +15,10 @@ from relevance.generation import CONTENT_HASHES, StorePaths
 from service.item_codec import EncodedItems
 from service.refresh.spool import Spool
 from service.refresh.verify import map_rows
-from service.store.base import map_array
 from service.store.delta_log import append_to, appending
 from service.store.generation_reader import GenerationReader
 from service.store.item_records import record_batch
+from service.store.mapped import map_array
 from service.store.publish import changes_since
 from service.store.segment import Changes
 

@@ -144,20 +144,20 @@ def _normalised(text: str) -> str:
 
 
 def _attributes(texts: pa.StringArray, path: Path, first_row: int) -> pa.MapArray:
-    counts, names, values = [0], [], []
-    for at, text in enumerate(texts.to_pylist()):
-        for name, value in _pairs(text, path, first_row + at):
-            names.append(name)
-            values.append(value)
-        counts.append(len(names))
-    offsets = pa.array(np.array(counts, np.int32))
+    is_filled = pc.greater(pc.binary_length(texts), 0).fill_null(False)
+    places = np.flatnonzero(is_filled.to_numpy(zero_copy_only=False))
+    counts, names, values = np.zeros(len(texts) + 1, np.int32), [], []
+    for at, text in zip(places.tolist(), texts.filter(is_filled).to_pylist(), strict=True):
+        found = _pairs(text, path, first_row + at)
+        names += [name for name, _ in found]
+        values += [value for _, value in found]
+        counts[at + 1] = len(found)
+    offsets = pa.array(np.cumsum(counts, dtype=np.int32))
     keys, items = pa.array(names, pa.string()), pa.array(values, pa.string())
     return pa.MapArray.from_arrays(offsets, keys, items)
 
 
-def _pairs(text: str | None, path: Path, row: int) -> list[tuple[str, str]]:
-    if not text:
-        return []
+def _pairs(text: str, path: Path, row: int) -> list[tuple[str, str]]:
     try:
         pairs = json.loads(text).items()
     except (json.JSONDecodeError, AttributeError) as fault:

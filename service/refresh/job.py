@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Int64
 
+from relevance.errors import BadInput
 from service.item_codec import ItemCodec
 from service.refresh.append import append_rows
 from service.refresh.beside import (
@@ -177,6 +178,7 @@ class Job:
             digests=digests,
         )
         written = open_generation(folder, self.target.bundle)
+        _refuse_textless(written)
         verify(written, codec)
         beside = make_beside(self.target.paths, written, wanted)
         for name in (HASHES, NOTE):  # until here a killed run is gone on with
@@ -191,6 +193,19 @@ class Job:
             carry=carry_with(codec, self.target.bundle),
         )
         return open_generation(place, self.target.bundle), beside
+
+
+def _refuse_textless(written: GenerationReader) -> None:
+    """A catalogue in which nothing can be found is some other file, or its columns' names differ.
+
+    Raises `BadInput` before anything is published.
+    """
+    if len(written.token_counts) and not np.any(written.token_counts):
+        read = ", ".join(str(written.manifest.item_text).split("_"))
+        raise BadInput(
+            f"items: expected texts to encode (this bundle reads: {read}), got "
+            f"{len(written.token_counts):,} items without any"
+        )
 
 
 class _Tally:

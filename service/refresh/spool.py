@@ -17,8 +17,9 @@ from jaxtyping import Int64, UInt64
 from relevance.errors import BadInput
 from relevance.generation import ITEMS
 from service.refresh.catalogue_source import CatalogueBatch
-from service.store.build import ITEMS_PER_RECORD_BATCH, index_of_ids, writing_records
+from service.store.build import ITEMS_PER_RECORD_BATCH, writing_records
 from service.store.generation_reader import GenerationReader
+from service.store.index_files import repeated_entries
 from service.store.item_records import record_hashes
 
 HASHES = "record_hashes.u64"  # of each record, beside the generation's own files
@@ -64,7 +65,7 @@ def spool_catalogue(folder: Path, source: Iterable[CatalogueBatch]) -> Spool:
     _make_anew(folder)
     origins: list[tuple[int, Path, int]] = []
     hashes = _write(folder, _noting(source, origins))
-    repeated = index_of_ids(folder).repeated()
+    repeated = list(repeated_entries(folder))
     if repeated:
         _check_titles(folder, repeated, origins)
         hashes = _without(folder, hashes, {later for _, later in _all_later(repeated)})

@@ -9,9 +9,9 @@ from relevance.errors import BadGeneration
 from relevance.generation import EMBEDDINGS, TOKEN_COUNTS, TRUNCATED
 from service.item_codec import EncodedItems, ItemCodec
 from service.refresh.spool import Spool
-from service.store.base import map_array
 from service.store.generation_reader import GenerationReader
 from service.store.item_records import items_of
+from service.store.mapped import map_array
 
 SAMPLE = 32
 

@@ -16,11 +16,8 @@ from relevance.errors import BadGeneration
 from relevance.generation import (
     CONTENT_HASHES,
     FORMAT_1,
-    ID_BUCKETS,
     ID_HASHES,
-    ID_OFFSETS,
     ID_ROWS,
-    IDS,
     ITEMS,
     MANIFEST,
     PARTS,
@@ -31,7 +28,9 @@ from relevance.generation import (
 from service.store.chunks import check_all, read_chunks, sample
 from service.store.flat_ids import FlatIds
 from service.store.id_index import HashIds, IdIndex, bucket_starts
+from service.store.index_files import map_id_index
 from service.store.item_records import SCHEMA
+from service.store.mapped import map_array
 from service.store.verified import check_once
 
 
@@ -86,31 +85,11 @@ def check_files(folder: Path, manifest: GenerationManifest) -> None:
         check_all(sample(chunks))
 
 
-def map_array(path: Path, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
-    """A read-only view of a whole file."""
-    expected = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    if path.stat().st_size != expected:
-        size = path.stat().st_size
-        raise BadGeneration(f"{path}: expected {expected} bytes for {shape}, got {size}")
-    if not expected:  # which cannot be mapped
-        return np.empty(shape, dtype)
-    return np.asarray(np.memmap(path, dtype=dtype, mode="r", shape=shape))
-
-
 def _open_2(
     folder: Path, manifest: GenerationManifest, records: pa.Table, hash_ids: HashIds
 ) -> tuple[IdIndex, UInt64[np.ndarray, "items two"]]:
     items = manifest.items
-    index = IdIndex(
-        hashes=map_array(folder / ID_HASHES, "<u8", (items,)),
-        entries=map_array(folder / ID_ROWS, "<u4", (items,)),
-        buckets=map_array(folder / ID_BUCKETS, "<u4", (manifest.sizes[ID_BUCKETS] // 4,)),
-        ids=FlatIds(
-            map_array(folder / IDS, "u1", (manifest.sizes[IDS],)),
-            map_array(folder / ID_OFFSETS, "<u8", (items + 1,)),
-        ),
-        hash_ids=hash_ids,
-    )
+    index = map_id_index(folder, items, hash_ids=hash_ids)
     return index, map_array(folder / CONTENT_HASHES, "<u8", (items, 2))
 
 

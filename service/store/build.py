@@ -16,15 +16,11 @@ from jaxtyping import UInt64
 from relevance.atomic import write_text
 from relevance.bundle import BundleManifest, seal
 from relevance.domain import Item
-from relevance.errors import BadInput
 from relevance.generation import (
     CHUNKS,
     CONTENT_HASHES,
     EMBEDDINGS,
-    ID_BUCKETS,
-    ID_HASHES,
     ID_OFFSETS,
-    ID_ROWS,
     IDS,
     ITEMS,
     MANIFEST,
@@ -36,29 +32,41 @@ from relevance.generation import (
 from service.item_codec import EncodedItems
 from service.store.chunks import HashedFile, hash_file, write_chunks
 from service.store.flat_ids import FlatIds
-from service.store.id_index import HashIds, IdIndex, bucket_starts, hash_ids, sort_hashes
+from service.store.id_index import HashIds, hash_ids
+from service.store.index_files import write_id_index
 from service.store.item_records import SCHEMA, record_batch, record_hashes, text_hash
 
 ITEMS_PER_RECORD_BATCH = 16_384  # few batches keep reading a row quick; each is some 10 MB
 ROW_PARTS = (EMBEDDINGS, TOKEN_COUNTS, TRUNCATED, CONTENT_HASHES)
 
 
+class IdsWriter:
+    """Appends items' ids."""
+
+    def __init__(self, folder: Path, files: ExitStack) -> None:
+        self._ids = files.enter_context(HashedFile(folder / IDS))
+        self._offsets = files.enter_context(HashedFile(folder / ID_OFFSETS))
+        self._offsets.write(np.zeros(1, "<u8"))
+
+    def append(self, ids: FlatIds) -> None:
+        """Add ids in the order they are to have."""
+        self._offsets.write((ids.offsets[1:] + np.uint64(self._ids.size)).astype("<u8"))
+        self._ids.write(np.ascontiguousarray(ids.content))
+
+
 class RecordsWriter:
     """Appends items' records and ids."""
 
     def __init__(self, folder: Path, files: ExitStack) -> None:
-        self._files = {n: files.enter_context(HashedFile(folder / n)) for n in (ITEMS, IDS)}
-        self._offsets = files.enter_context(HashedFile(folder / ID_OFFSETS))
-        self._offsets.write(np.zeros(1, "<u8"))
-        self._records = files.enter_context(pa.ipc.new_file(self._files[ITEMS], SCHEMA))
+        self._ids = IdsWriter(folder, files)
+        items = files.enter_context(HashedFile(folder / ITEMS))
+        self._records = files.enter_context(pa.ipc.new_file(items, SCHEMA))
         self._waiting: list[pa.RecordBatch] = []
         self.items = 0
 
     def append(self, batch: pa.RecordBatch) -> None:
         """Add records in the order they are to have."""
-        ids = FlatIds.of_column(batch["item_id"])
-        self._offsets.write((ids.offsets[1:] + np.uint64(self._files[IDS].size)).astype("<u8"))
-        self._files[IDS].write(np.ascontiguousarray(ids.content))
+        self._ids.append(FlatIds.of_column(batch["item_id"]))
         self._waiting.append(batch)
         self.items += len(batch)
         if sum(map(len, self._waiting)) >= ITEMS_PER_RECORD_BATCH:
@@ -205,27 +213,3 @@ def seal_generation(
     )
     write_text(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
     return manifest
-
-
-def write_id_index(folder: Path, *, hash_ids: HashIds = hash_ids) -> int:
-    """Write the index of the ids already written; returns their number."""
-    index = index_of_ids(folder, hash_ids=hash_ids)
-    if not len(index.hashes):
-        raise BadInput(f"{folder}: expected at least one item, got none")
-    index.check_distinct()
-    index.hashes.astype("<u8").tofile(folder / ID_HASHES)
-    index.entries.astype("<u4").tofile(folder / ID_ROWS)
-    index.buckets.astype("<u4").tofile(folder / ID_BUCKETS)
-    return len(index.hashes)
-
-
-def index_of_ids(folder: Path, *, hash_ids: HashIds = hash_ids) -> IdIndex:
-    """An index of the ids already written; some 30 bytes of memory an item."""
-    ids = FlatIds(np.fromfile(folder / IDS, np.uint8), np.fromfile(folder / ID_OFFSETS, "<u8"))
-    unsorted = [
-        hash_ids(ids.slice(start, start + ITEMS_PER_RECORD_BATCH).encoded())
-        for start in range(0, len(ids), ITEMS_PER_RECORD_BATCH)
-    ]
-    hashes, rows = sort_hashes(np.concatenate([np.empty(0, np.uint64), *unsorted]))
-    buckets = bucket_starts(hashes) if len(hashes) else np.zeros(3, np.uint32)
-    return IdIndex(hashes, rows, buckets, ids, hash_ids)

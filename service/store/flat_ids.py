@@ -54,6 +54,11 @@ class FlatIds:
         offsets = self.offsets[start : end + 1]
         return FlatIds(self.content[int(offsets[0]) : int(offsets[-1])], offsets - offsets[0])
 
+    def at(self, place: int) -> bytes:
+        """One id as bytes."""
+        start, end = self.offsets[place], self.offsets[place + 1]
+        return self.content[int(start) : int(end)].tobytes()
+
     def texts(self, places: Int64[np.ndarray, " places"]) -> list[str]:
         """The ids at some places as text."""
         starts, ends = self.offsets[places].tolist(), self.offsets[places + 1].tolist()

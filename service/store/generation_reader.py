@@ -68,6 +68,11 @@ class GenerationReader:
             rows = np.where(entries >= 0, self.overlay.rows[entries], rows)
         return rows
 
+    def index_arrays(self) -> tuple[np.ndarray, ...]:
+        """What is read of the base to find ids."""
+        index = self.base.index
+        return (index.buckets, index.hashes, index.entries, index.ids.offsets, index.ids.content)
+
     def live_rows(self) -> Int64[np.ndarray, " live"]:
         """The row of every item there is, ascending."""
         is_live = np.ones(self.manifest.items, np.bool_)

@@ -34,14 +34,48 @@ def sort_hashes(
     return hashes[order], order.astype(np.uint32)
 
 
+def bucket_bits(count: int) -> int:
+    """How many leading bits of a hash name its bucket, in an index of so many."""
+    return max(0, (count // IDS_PER_BUCKET).bit_length())
+
+
+def first_in_buckets(
+    ascending: UInt64[np.ndarray, " hashes"], bits: int, *, part: int = 0, part_bits: int = 0
+) -> Int64[np.ndarray, " buckets"]:
+    """Where each bucket begins, of the buckets whose leading `part_bits` bits are `part`."""
+    buckets = np.arange(1 << (bits - part_bits), dtype=np.uint64)
+    buckets += np.uint64(part << (bits - part_bits))
+    return np.searchsorted(ascending, buckets << np.uint64((64 - bits) % 64))
+
+
 def bucket_starts(
     ascending: UInt64[np.ndarray, " items"],
 ) -> UInt32[np.ndarray, " buckets_and_two"]:
     """Where each bucket begins, then the number of hashes, then the longest bucket's length."""
-    bits = max(0, (len(ascending) // IDS_PER_BUCKET).bit_length())
-    first_of_bucket = np.arange(1 << bits, dtype=np.uint64) << np.uint64((64 - bits) % 64)
-    starts = np.append(np.searchsorted(ascending, first_of_bucket), len(ascending))
+    starts = np.append(first_in_buckets(ascending, bucket_bits(len(ascending))), len(ascending))
     return np.append(starts, np.diff(starts).max()).astype(np.uint32)
+
+
+def repeated_ids(
+    hashes: UInt64[np.ndarray, " hashes"], entries: UInt32[np.ndarray, " hashes"], ids: FlatIds
+) -> list[tuple[int, int]]:
+    """Pairs of entries (an earlier, a later one) that hold the same id; hashes ascend."""
+    found = []
+    for place in np.flatnonzero(hashes[1:] == hashes[:-1]).tolist():
+        entry = int(entries[place])
+        again = _entry_from(place + 1, ids.at(entry), hashes, entries, ids)
+        if again >= 0:
+            found.append((entry, again))
+    return found
+
+
+def check_distinct(
+    hashes: UInt64[np.ndarray, " hashes"], entries: UInt32[np.ndarray, " hashes"], ids: FlatIds
+) -> None:
+    """Raise `BadInput` where two entries hold the same id; hashes ascend."""
+    for entry, _ in repeated_ids(hashes, entries, ids):
+        item_id = ids.texts(np.array([entry]))[0]
+        raise BadInput(f"item_id `{item_id}`: expected each id once, got it twice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +112,10 @@ class IdIndex:
         entries[~right] = -1
         collided = ~right & (self.hashes[places] == hashes)
         for at in np.flatnonzero(collided).tolist():
-            entries[at] = self._entry_from(int(places[at]), encoded[at])
+            entries[at] = _entry_from(
+                int(places[at]), encoded[at], self.hashes, self.entries, self.ids
+            )
         return entries
-
-    def repeated(self) -> list[tuple[int, int]]:
-        """Pairs of entries (an earlier, a later one) that hold the same id."""
-        found = []
-        for place in np.flatnonzero(self.hashes[1:] == self.hashes[:-1]).tolist():
-            entry = int(self.entries[place])
-            again = self._entry_from(place + 1, self._encoded(entry))
-            if again >= 0:
-                found.append((entry, again))
-        return found
-
-    def check_distinct(self) -> None:
-        """Raise `BadInput` where two entries hold the same id."""
-        for entry, _ in self.repeated():
-            item_id = self.ids.texts(np.array([entry]))[0]
-            raise BadInput(f"item_id `{item_id}`: expected each id once, got it twice")
 
     def _places(self, hashes: UInt64[np.ndarray, " ids"]) -> Int64[np.ndarray, " ids"]:
         """Where each hash is, or would be, among the ascending ones."""
@@ -114,15 +134,19 @@ class IdIndex:
             length -= half
         return low
 
-    def _entry_from(self, place: int, encoded: bytes) -> int:
-        first = self.hashes[place]
-        while place < len(self.hashes) and self.hashes[place] == first:
-            entry = int(self.entries[place])
-            if self._encoded(entry) == encoded:
-                return entry
-            place += 1
-        return -1
 
-    def _encoded(self, entry: int) -> bytes:
-        start, end = self.ids.offsets[entry], self.ids.offsets[entry + 1]
-        return self.ids.content[int(start) : int(end)].tobytes()
+def _entry_from(
+    place: int,
+    encoded: bytes,
+    hashes: UInt64[np.ndarray, " hashes"],
+    entries: UInt32[np.ndarray, " hashes"],
+    ids: FlatIds,
+) -> int:
+    """The first entry from a place on, within one hash, that holds an id; -1 where none does."""
+    first = hashes[place]
+    while place < len(hashes) and hashes[place] == first:
+        entry = int(entries[place])
+        if ids.at(entry) == encoded:
+            return entry
+        place += 1
+    return -1

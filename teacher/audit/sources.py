@@ -3,8 +3,9 @@
 A judgement whose judge has seen the pair's label proves nothing and is left out unless asked for.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from relevance.domain import Item, Judgement, Target
@@ -112,7 +113,7 @@ def _judged(sources: Sources, wanted: set[PairKey]) -> dict[PairKey, Judgement]:
     """One judgement a pair: that of an outer fold's judge where several judged it."""
     found: dict[PairKey, Judgement] = {}
     judges: set[str] = set()
-    for judgement in _read_all(sources.judgements):
+    for judgement in chain.from_iterable(map(read_judgements, sources.judgements)):
         key = (judgement.query, judgement.item_id)
         is_asked = sources.judge in (None, judgement.judge)
         if key not in wanted or judgement.target is not sources.target or not is_asked:
@@ -134,15 +135,6 @@ def _judged(sources: Sources, wanted: set[PairKey]) -> dict[PairKey, Judgement]:
 
 def _is_outer(judgement: Judgement) -> bool:
     return (judgement.held_out_of or "").startswith(OUTER)
-
-
-def _read_all(paths: Sequence[Path]) -> Iterator[Judgement]:
-    for path in paths:
-        shards = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-        if not shards:
-            raise BadInput(f"{path}: expected Parquet files of judgements, found none")
-        for shard in shards:
-            yield from read_judgements(shard)
 
 
 def _logits(paths: Sequence[Path]) -> dict[PairKey, float]:

@@ -17,7 +17,7 @@ from relevance.metrics import neg_pr_auc, roc_auc, within_query_auc
 from relevance.records import Pair
 from teacher.fit_fold import FoldData, read_pairs_with
 from teacher.fit_head import fit_uncalibrated
-from teacher.online.features import FAMILIES
+from teacher.online.features import FAMILIES, QUERY_ALONE
 from teacher.online.inputs import Inputs
 from teacher.online.pair_reading import PairReader, PairReading
 from teacher.online.signals import SIMILARITY, STUDENT
@@ -45,7 +45,8 @@ class FoldAblation:
 def ablate(data: FoldData, reader: PairReader) -> FoldAblation:
     """Fit a head on the fold's train part with everything, and one without each family."""
     parts = split(data.assignment, data.pairs, fold=data.fold)
-    everything = Inputs(tuple(FAMILIES), data.signals.similarities, data.signals.students)
+    told = (data.signals.similarities, data.signals.students)
+    everything = Inputs(tuple(FAMILIES), *told, QUERY_ALONE)
     train, learned = _readings(parts.train, reader, data, everything)
     tested, test = _readings(parts.test, reader, data, everything)
     good = np.array([bool(pair.good) for pair in train])

@@ -19,6 +19,8 @@ from relevance.tables import Columns, read_table
 from relevance.text import normalise, words
 from teacher.annotated_titles import AnnotatedTitle, Values, compared, sharpened
 from teacher.mine_lexicon import mine_lexicon
+from teacher.online.title_values import TitleReader
+from teacher.title_tagger import TitleTagger
 
 _MAPPING = Path(__file__).with_name("oamine_aspects.toml")
 _COLUMNS = Columns(
@@ -79,13 +81,27 @@ def read_titles(path: Path) -> dict[str, list[AnnotatedTitle]]:
 def compare_extraction(
     train: Sequence[AnnotatedTitle], test: Sequence[AnnotatedTitle]
 ) -> dict[str, dict[str, F1]]:
-    """Ours and the dictionary's F1, over all and by aspect, both taught by `train` alone."""
-    reader = sharpened(mine_lexicon([_item(title) for title in train]), train)
-    dictionary = _Dictionary(train)
-    ours = [compared(reader.values(t.title)) for t in test]
-    exact = [dictionary.values(t.title) for t in test]
+    """Each reader's F1, over all and by aspect, all of them taught by `train` alone.
+
+    `ours` learns where values end; `terms` finds the same marked values without that.
+    """
+    tagger, terms, dictionary = (
+        TitleTagger.taught(train, _reader),
+        _reader(train),
+        _Dictionary(train),
+    )
+    found = {
+        "ours": [compared(tagger.values(t.title)) for t in test],
+        "terms": [compared(terms.values(t.title)) for t in test],
+        "exact dictionary": [dictionary.values(t.title) for t in test],
+    }
     gold = [compared(t.values) for t in test]
-    return {"ours": _scores(ours, gold), "exact dictionary": _scores(exact, gold)}
+    return {name: _scores(predicted, gold) for name, predicted in found.items()}
+
+
+def _reader(titles: Sequence[AnnotatedTitle]) -> TitleReader:
+    """A reader of the terms that titles mark, as a shop's fields and as marks."""
+    return sharpened(mine_lexicon([_item(title) for title in titles]), titles)
 
 
 def _item(title: AnnotatedTitle) -> Item:

@@ -23,6 +23,7 @@ from relevance.slices import negates
 from relevance.tables import Columns, read_table
 from relevance.text import normalise
 from teacher.held_out_scores import JUDGEMENTS
+from teacher.measures.calibration import chance_error
 from teacher.measures.given_scores import PairKey, Scores
 from teacher.measures.held_out import HeldOut
 from teacher.signal_files import SignalTable
@@ -99,11 +100,12 @@ def ranked_fold(
 
 def ranking(folds: Sequence[RankedFold]) -> dict[str, object]:
     """The teacher fold by fold, every judge over all folds, and slices."""
-    probabilities = sigmoid(_pooled(folds, TEACHER))
+    pooled, groups = _pooled(folds, TEACHER), [g for fold in folds for g in fold.groups]
     return {
         "left_out": sum(fold.left_out for fold in folds),
         "teacher": {str(fold.fold): _calibrated(fold) for fold in folds},
-        "calibration_error_pooled": calibration_error(_good(folds), probabilities),
+        "calibration_error_pooled": calibration_error(_good(folds), sigmoid(pooled)),
+        "calibration_error_by_chance": asdict(chance_error(_good(folds), pooled, groups)),
         "judges": {name: _judge(folds, name) for name in folds[0].scores},
         "slices": _slices(folds),
     }

@@ -30,7 +30,12 @@ def _ranking(found: Content) -> Iterator[str]:
     folds = found["teacher"].values()
     yield _row("mean", *(_share(sum(row[n] for row in folds) / len(folds)) for n in names))
     yield ""
-    yield f"Calibration error of all folds together: {_share(found['calibration_error_pooled'])}"
+    chance = found["calibration_error_by_chance"]
+    yield (
+        f"Calibration error of all folds together: {_share(found['calibration_error_pooled'])}; "
+        f"a calibrated judge would show {_share(chance['mean'])} ± {_share(chance['deviation'])}, "
+        f"queries differing by {chance['query_spread']:.2f} in log-odds"
+    )
     yield ""
     yield from _judges(found["judges"], found["left_out"])
     yield ""

@@ -64,6 +64,10 @@ _NEGATION = {
 }
 _LENGTHS = {"query_words": 0, "title_words": 0, "mean_idf": 0, "largest_idf": 0}
 
+# Numbers that all items of a query share: they can't rank them, and a few hundred queries are too
+# few to learn from them how many of a query's items are Good. Judges of before read them.
+QUERY_ALONE = ("absences_asked", "query_words", "mean_idf", "largest_idf")
+
 FAMILIES: Mapping[str, Mapping[str, int]] = {
     "aspects": _VERDICTS,
     "words": _WORDS,

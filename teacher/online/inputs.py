@@ -16,21 +16,27 @@ from teacher.online.signals import SIMILARITY, STUDENT, Signals
 
 @dataclass(frozen=True)
 class Inputs:
-    """A head's features: families of query and item, then columns of signals."""
+    """A head's features: families of query and item, then columns of signals.
+
+    `left_out` are features of these families that the head doesn't read.
+    """
 
     families: tuple[str, ...]
     similarities: tuple[str, ...] = ()
     students: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Every feature, in order."""
-        return (*feature_names(self.families), *self.similarities, *self.students)
+        return (*self._features, *self.similarities, *self.students)
 
     @cached_property
     def signs(self) -> tuple[int, ...]:
         """The sign each feature may count with; what an encoder calls alike speaks for a pair."""
-        return (*signs(self.families), *(1 for _ in (*self.similarities, *self.students)))
+        sign_of = dict(zip(feature_names(self.families), signs(self.families), strict=True))
+        told = (1 for _ in (*self.similarities, *self.students))
+        return (*(sign_of[name] for name in self._features), *told)
 
     @cached_property
     def group_of(self) -> Mapping[str, str]:
@@ -39,6 +45,7 @@ class Inputs:
             name: name.rpartition("_")[0] if family == "aspects" else family
             for family in self.families
             for name in FAMILIES[family]
+            if name not in self.left_out
         }
         groups |= dict.fromkeys(self.similarities, SIMILARITY)
         return groups | dict.fromkeys(self.students, STUDENT)
@@ -58,6 +65,10 @@ class Inputs:
         return np.concatenate([features[self._columns], told])
 
     @cached_property
+    def _features(self) -> tuple[str, ...]:
+        return tuple(n for n in feature_names(self.families) if n not in self.left_out)
+
+    @cached_property
     def _columns(self) -> list[int]:
         places = {name: at for at, name in enumerate(feature_names(tuple(FAMILIES)))}
-        return [places[name] for name in feature_names(self.families)]
+        return [places[name] for name in self._features]

@@ -76,6 +76,7 @@ def _head_content(head: Head) -> dict[str, object]:
         "families": list(head.inputs.families),
         "similarities": list(head.inputs.similarities),
         "students": list(head.inputs.students),
+        "left_out": list(head.inputs.left_out),
         "bias": head.bias,
         "slope": head.slope,
         "offset": head.offset,
@@ -85,8 +86,14 @@ def _head_content(head: Head) -> dict[str, object]:
 
 
 def _head(content: Mapping[str, object]) -> Head:
-    names = (_texts(content[key]) for key in ("families", "similarities", "students"))
-    inputs, found, trees = Inputs(*names), content["inputs"], content["trees"]
+    content = {"left_out": [], **content}  # in judges of before, nothing was
+    inputs = Inputs(
+        families=_texts(content["families"]),
+        similarities=_texts(content["similarities"]),
+        students=_texts(content["students"]),
+        left_out=_texts(content["left_out"]),
+    )
+    found, trees = content["inputs"], content["trees"]
     assert isinstance(found, dict)
     assert isinstance(trees, dict)
     if tuple(found) != inputs.names:

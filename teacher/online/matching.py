@@ -115,7 +115,9 @@ def kinship(ask: Mention, item: ItemReading, kin: Kin) -> float:
 
 
 def _model_number(ask: Mention, item: ItemReading) -> Grounded:
-    """The number itself, or another number after the same name ("airpods 3" for "airpods 2")."""
+    """The number itself; or another one after the same name ("airpods 3" for "airpods 2") or before
+    the same letters ("125cc" for "250cc").
+    """
     if places := title_spans(item, ask.value):
         return ground([ask], Verdict.MATCH, [title_mention(item, ask, s) for s in places])
     series, _, number = ask.value.rpartition(" ")
@@ -124,13 +126,22 @@ def _model_number(ask: Mention, item: ItemReading) -> Grounded:
         for at in item.positions.get(series, ())
         if _digits(item, at + 1)
     ]
-    if rivals:
+    if rivals := rivals or _other_sizes(number, item):
         return ground([ask], Verdict.MISMATCH, rivals)
     if number in item.positions:
         spans = [(item.words[at].start, item.words[at].end) for at in item.positions[number]]
         return ground([ask], Verdict.MATCH, [title_mention(item, ask, s) for s in spans])
     said = number in item.text
     return ground([ask], Verdict.MATCH if said else Verdict.MISSING, [told(ask)])
+
+
+def _other_sizes(number: str, item: ItemReading) -> list[Mention]:
+    """The title's numbers that end in the asked one's letters; of "wh1000" there are none."""
+    unit = number.lstrip("0123456789")
+    if not unit.isalpha() or unit == number:
+        return []
+    same = [s for s in item.positions if s.endswith(unit) and s[: -len(unit)].isdigit()]
+    return [_word_mention(item, at) for stem in same for at in item.positions[stem]]
 
 
 def _quantities(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
@@ -158,7 +169,7 @@ def _absences(query: QueryReading, item: ItemReading) -> Iterator[Grounded]:
             span = item.absent[last]
             offer = title_mention(item, ask, span) if span else told(ask)
             yield ground([ask], Verdict.MATCH, [offer])
-        elif places := title_spans(item, ask.value):
+        elif places := title_spans(item, ask.value) or title_spans(item, last):
             yield ground([ask], Verdict.MISMATCH, [title_mention(item, ask, s) for s in places])
         elif last in item.present:
             yield ground([ask], Verdict.MISMATCH, [Mention(OTHER, last, f"with {last}")])

@@ -34,6 +34,13 @@ class TitleReader:
 
     def values(self, title: str) -> Mapping[str, Sequence[str]]:
         """Every aspect's values as the title writes them, in its order; no two overlap."""
+        values: dict[str, list[str]] = {}
+        for mention in self.mentions(title):
+            values.setdefault(mention.aspect, []).append(mention.text)
+        return values
+
+    def mentions(self, title: str) -> list[Mention]:
+        """The same with their places in the normalised title, in its order."""
         text = normalise(title)
         said = words(text)
         found = _apart(
@@ -44,11 +51,7 @@ class TitleReader:
                 *self._measured(text),
             ]
         )
-        found += self._unknown_brand(text, said, found)
-        values: dict[str, list[str]] = {}
-        for mention in sorted(found, key=_start):
-            values.setdefault(mention.aspect, []).append(mention.text)
-        return values
+        return sorted([*found, *self._unknown_brand(text, said, found)], key=_start)
 
     def _measured(self, text: str) -> Iterator[Mention]:
         for quantity in self._quantities.find(text):

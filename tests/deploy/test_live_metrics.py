@@ -76,8 +76,8 @@ class Watched:
 
     def ask(self, query: str) -> list[Any]:
         """The samples a query gives; fails where Prometheus does not understand it."""
-        reply = httpx.get(f"{self.url}/query", params={"query": query}).raise_for_status().json()
-        return list(reply["data"]["result"])
+        reply = httpx.get(f"{self.url}/query", params={"query": query}, timeout=PATIENCE)
+        return list(reply.raise_for_status().json()["data"]["result"])
 
 
 @pytest.fixture(scope="module")
@@ -133,10 +133,16 @@ def configuration(targets: dict[str, int]) -> str:
 @pytest.mark.network
 def test_every_query_of_every_dashboard_is_understood_and_shows_something(watched: Watched) -> None:
     """What shows nothing on a healthy service is named, and only that."""
-    silent = [query for query in panel_queries() if not watched.ask(query)]
+    queries = panel_queries()
+    unseen = {query for query in queries if not any(event in query for event in EVENTS)}
 
-    unexpected = [query for query in silent if not any(event in query for event in EVENTS)]
-    assert unexpected == []
+    def all_were_seen() -> bool:
+        """A scrape that a busy machine missed hides a series until the next one."""
+        unseen.difference_update([query for query in unseen if watched.ask(query)])
+        return not unseen
+
+    assert all(isinstance(watched.ask(query), list) for query in queries)
+    eventually(all_were_seen, lacking=lambda: sorted(unseen))
 
 
 @pytest.mark.slow

@@ -75,7 +75,8 @@ def test_four_services_are_measured_side_by_side(tmp_path) -> None:
     words = ["--store", "live", "--candidate", "candidate", "--data", "shop", "--out", "out"]
     words = [str(tmp_path / word) if not word.startswith("--") else word for word in words]
 
-    done = CliRunner().invoke(app, [*words, *FEW, "--log-rate", "1"])
+    unhurried = {"ELLM_MAX_WAIT_MS": "60000"}
+    done = CliRunner().invoke(app, [*words, *FEW, "--log-rate", "1"], env=unhurried)
 
     assert done.exit_code == 0, (done.output, done.exception)
     measured = json.loads((tmp_path / "out" / "experiments.json").read_text())

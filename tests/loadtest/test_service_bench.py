@@ -1,4 +1,5 @@
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -150,6 +151,7 @@ def test_the_bench_measures_service_parts_and_peer(tmp_path: Path) -> None:
         [sys.executable, "-m", "relevance", "bench", "service", *map(str, options)]
         + ["--rounds", "2", "--load-seconds", "0.5"],
         check=True,
+        env={**os.environ, "ELLM_MAX_WAIT_MS": "60000"},
     )
 
     measured = json.loads((tmp_path / "bench" / "service.json").read_text())

@@ -73,6 +73,31 @@ def test_help_lists_the_commands_and_the_exit_codes(ellm):
     assert "Exit codes: 2 bad input" in " ".join(out.split())
 
 
+def test_help_lists_commands_by_their_whole_first_sentence(ellm, monkeypatch):
+    """However long the sentence: what stands behind the cut is often what a reader looks for."""
+    sentence = "Does " + "one thing and " * 12 + "ends."
+    long_winded = typer.Typer(no_args_is_help=True)
+    long_winded.command("run", help=f"{sentence}\n\nMore of it.")(fine)
+    long_winded.command("hidden", hidden=True)(fine)
+    monkeypatch.setattr(EntryPoint, "load", lambda point: long_winded)
+
+    _, out, _ = ellm("wrong", "--help")
+
+    assert " ".join(out.split()).endswith(f"Commands: run {sentence}")
+
+
+def test_usage_names_commands_only_where_there_are_some(ellm, monkeypatch):
+    alone = typer.Typer(no_args_is_help=True)
+    alone.callback(invoke_without_command=True)(fine)
+
+    _, with_some, _ = ellm("wrong", "--help")
+    monkeypatch.setattr(EntryPoint, "load", lambda point: alone)
+    _, without_any, _ = ellm("wrong", "--help")
+
+    assert "ellm wrong [OPTIONS] COMMAND [ARGS]..." in with_some
+    assert "COMMAND" not in without_any
+
+
 def test_a_command_that_ends_well_exits_with_zero(ellm):
     assert ellm("wrong", "fine") == (0, "done\n", "")
 

@@ -1,22 +1,19 @@
 """Evidence by character offsets: occurrences, BIO tags, attention factors and the way back."""
 
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relevance.domain import ChainOfThought, Label, Relevance, Side, Verdict, conclude
+from relevance.domain import Relevance, Side
 from relevance.evidence import (
     Tag,
     attention_factors,
     bio_tags,
     find_occurrences,
-    grounding_rate,
     spans_of_tags,
 )
 from relevance.text import normalise
-from tests.relevance.make_values import make_finding, make_span, thoughts
+from tests.relevance.make_values import make_span
 
 IRRELEVANT = Relevance.IRRELEVANT
 WORDS = [(0, 3), (4, 10), (11, 14), (15, 18)]  # "red bottle and lid"
@@ -190,28 +187,3 @@ def test_an_i_that_continues_nothing_opens_a_span():
 def test_there_is_one_tag_a_token():
     with pytest.raises(ValueError, match="zip"):
         spans_of_tags(WORDS, (B, I))
-
-
-def test_the_grounding_rate_is_the_share_of_terms_the_texts_hold():
-    thought = conclude(
-        (
-            make_finding("product", "bottle", "bottle", Verdict.MATCH),
-            make_finding("color", "red", "blue", Verdict.MISMATCH),
-            make_finding("brand", "acme", None, Verdict.MISSING),
-        ),
-        score=0,
-        threshold=1,
-    )
-
-    rate = grounding_rate(thought, "Red bottle by ACME", "Green bottle")
-
-    assert rate == pytest.approx(4 / 5)  # `blue` is nowhere
-
-
-def test_a_chain_of_thought_without_terms_has_no_grounding_rate():
-    assert math.isnan(grounding_rate(ChainOfThought((), Label.GOOD), "red", "blue"))
-
-
-@given(thoughts().filter(lambda thought: thought.findings))
-def test_a_grounding_rate_is_a_share(thought):
-    assert 0 <= grounding_rate(thought, "red bottle", "blue bottle") <= 1

@@ -21,7 +21,7 @@ from relevance.generation import Current, StorePaths, switch_current
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
-PATIENCE = 60.0  # seconds; a shared machine may stand still, and nothing here measures it
+PATIENCE = 180.0  # seconds; a shared machine may stand still, and nothing here measures it
 UNHURRIED = {"drain_delay": "0.2", "max_wait_ms": "60000"}  # neighbours may take all cores
 MOST = 100_000  # requests of one load; blocks end long before
 QUERIES = ("red water bottle", "oak desk", "blue cotton shoe", "steel lamp")
@@ -34,7 +34,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def eventually(check: Callable[[], object]) -> None:
+def eventually(check: Callable[[], object], *, lacking: Callable[[], object] = str) -> None:
+    """Wait until something is true; where it never is, say what is lacking."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
@@ -43,7 +44,7 @@ def eventually(check: Callable[[], object]) -> None:
         except httpx.HTTPError:
             pass  # not up yet, or just closing
         time.sleep(0.02)
-    pytest.fail("it never came true")
+    pytest.fail(f"it never came true {lacking()}")
 
 
 @dataclass
@@ -55,10 +56,11 @@ class LiveService:
     log: Path
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(f"http://{HOST}:{self.port}{path}")
+        return httpx.get(f"http://{HOST}:{self.port}{path}", timeout=PATIENCE)
 
-    def post(self, path: str, body: dict | None = None) -> httpx.Response:
-        return httpx.post(f"http://{HOST}:{self.port}{path}", json=body or {})
+    def post(self, path: str, body: dict | None = None, *, key: str = "") -> httpx.Response:
+        url, headers = f"http://{HOST}:{self.port}{path}", {"x-api-key": key} if key else {}
+        return httpx.post(url, json=body or {}, headers=headers, timeout=PATIENCE)
 
     def workers(self) -> list[dict]:
         return self.get("/admin/workers").json()["workers"]

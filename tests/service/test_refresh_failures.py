@@ -109,6 +109,21 @@ def full_disk(groups, items):
     raise OSError(28, "No space left on device")
 
 
+def test_a_catalogue_without_any_text_to_encode_is_refused(
+    own_store, bundle_folder, tmp_path
+) -> None:
+    """A file of pairs has item ids, too; publishing it would take every item's text away."""
+    before = read_current(StorePaths(own_store))
+    items = write_catalogue(tmp_path / "items.jsonl", [Item(one.item_id, "") for one in CATALOGUE])
+
+    with pytest.raises(
+        BadInput, match=rf"this bundle reads: title, brand, color.*{len(CATALOGUE)} items"
+    ):
+        refresh(bundle=bundle_folder, items=items, store=own_store)
+
+    assert read_current(StorePaths(own_store)) == before
+
+
 def test_a_full_disk_is_unavailable(bundle_folder, catalogue_file, tmp_path) -> None:
     with pytest.raises(Unavailable, match="cannot be written: .* No space left on device"):
         refresh(bundle=bundle_folder, items=catalogue_file, store=tmp_path, progress=full_disk)

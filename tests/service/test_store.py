@@ -12,6 +12,11 @@ from relevance.domain import Item
 from relevance.errors import BadBundle, BadGeneration, BadInput, Unavailable
 from relevance.generation import (
     EMBEDDINGS,
+    ID_BUCKETS,
+    ID_HASHES,
+    ID_OFFSETS,
+    ID_ROWS,
+    IDS,
     ITEMS,
     MANIFEST,
     PARTS,
@@ -21,11 +26,12 @@ from relevance.generation import (
 )
 from service.fakes import WordEncoder
 from service.item_codec import ItemCodec
-from service.serving import open_current
+from service.serving import open_current, open_pair, read_in
+from service.settings import Settings
 from service.store.build import ITEMS_PER_RECORD_BATCH, seal_generation, writing_files
 from service.store.flat_ids import FlatIds, encode_id, encode_ids
 from service.store.generation_reader import GenerationReader, open_generation
-from service.store.id_index import HashIds, IdIndex, hash_ids
+from service.store.id_index import HashIds, IdIndex, check_distinct, hash_ids
 from service.store.publish import place_bundle, publish, writing
 from tests.service.conftest import CATALOGUE, FEW, UNHURRIED
 from tests.service.make_bundle import make_bundle
@@ -84,7 +90,7 @@ def test_the_index_finds_what_a_dict_finds_though_hashes_collide(item_ids, asked
     rows = index.rows_of(asked + item_ids)
 
     assert rows.tolist() == [oracle.get(item_id, -1) for item_id in asked + item_ids]
-    index.check_distinct()
+    check_distinct(index.hashes, index.entries, index.ids)
 
 
 def test_an_id_that_comes_twice_is_refused() -> None:
@@ -92,7 +98,7 @@ def test_an_id_that_comes_twice_is_refused() -> None:
     index = IdIndex.of(FlatIds.of([encode_id(i) for i in item_ids]), hash_ids=poor_hash)
 
     with pytest.raises(BadInput, match="item_id `bb`: expected each id once, got it twice"):
-        index.check_distinct()
+        check_distinct(index.hashes, index.entries, index.ids)
 
 
 @given(st.lists(st.text(alphabet=st.characters(), max_size=5), max_size=6))
@@ -258,3 +264,18 @@ def test_publishing_switches_and_refuses_a_generation_without_its_bundle(
 
     assert read_current(paths).generation == "g"
     assert isinstance(open_current(paths)[1], GenerationReader)
+
+
+def test_reading_in_covers_the_index_and_the_rows_and_stops_at_its_bound(store_folder) -> None:
+    pair = open_pair(Settings(store=store_folder))
+    items = pair.snapshot.items
+    rows = (items.token_counts, items.truncated, items.arena)
+    index = [store.stat().st_size for store in index_files(items.generation_id, store_folder)]
+
+    assert read_in(pair, max_bytes=1 << 40) == sum(index) + sum(array.nbytes for array in rows)
+    assert read_in(pair, max_bytes=100) == 100
+
+
+def index_files(generation_id: str, store: Path) -> list[Path]:
+    folder = StorePaths(store).generation(generation_id)
+    return [folder / name for name in (IDS, ID_OFFSETS, ID_HASHES, ID_ROWS, ID_BUCKETS)]

@@ -88,7 +88,7 @@ def test_lexicon_shows_terms_of_each_aspect(fitted: tuple[Path, str]) -> None:
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys, teacher.commands\n"
-        "print([m for m in ('sklearn', 'scipy', 'rapidfuzz', 'pyarrow', 'lightgbm')"
+        "print([m for m in ('sklearn', 'scipy', 'rapidfuzz', 'pyarrow', 'lightgbm', 'pycrfsuite')"
         " if m in sys.modules])"
     )
 

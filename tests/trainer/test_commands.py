@@ -153,3 +153,14 @@ def test_a_packed_pool_that_leaks_is_refused(shop, tmp_path):
     with pytest.raises(BadInput, match="packed: 3 pairs hold queries or items of the held-out"):
         run("student", "--data", data, "--folds", folds, "--fold", 0, "--recipe", "mkd",
             "--packed-pool", tmp_path / "packed", "--out", tmp_path / "student")  # fmt: skip
+
+
+def test_a_recipe_that_learns_from_a_teacher_is_refused_without_judgements(shop, tmp_path):
+    """Trained on human labels alone it would pass for what it is compared with."""
+    data, folds = shop
+
+    with pytest.raises(BadInput, match=r"recipe `mkd`: expected a teacher's judgements"):
+        run("student", "--data", data, "--folds", folds, "--fold", 0, "--recipe", "mkd",
+            "--out", tmp_path / "student")  # fmt: skip
+
+    assert not (tmp_path / "student").exists()

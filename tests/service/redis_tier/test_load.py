@@ -1,7 +1,5 @@
 """Loading: everything arrives, nothing newer is overwritten, and what does not fit is refused."""
 
-import time
-
 import numpy as np
 import pytest
 import redis
@@ -166,7 +164,6 @@ def test_a_load_that_redis_did_not_survive_is_completed_by_the_next(tmp_path, bu
                 announce=False,
                 progress=die_half_way,
             )
-    time.sleep(0.1)
     with redis_server(tmp_path, port=port):
         tier = real_tier(port, bundle)
 

@@ -21,9 +21,9 @@ from service.work import Stage, Work
 from tests.service.conftest import FEW
 
 ROOT = Path(__file__).resolve().parents[3]
-# A worker that counts two answered requests, says so, and waits to be killed.
+# A worker that counts two answered requests, says so, and waits to be killed or left.
 WORKER = """
-import pathlib, sys, time
+import pathlib, sys
 from service.run_folder import RunFolder
 from service.telemetry.metrics import Metrics
 from service.telemetry.observed import Observed
@@ -33,7 +33,7 @@ for _ in range(2):
 metrics.begun()
 metrics.flush()
 print("counted", flush=True)
-time.sleep(60)
+sys.stdin.read()
 """
 
 
@@ -147,7 +147,12 @@ def test_a_killed_workers_counts_stay_and_its_gauges_go(tmp_path) -> None:
     def started() -> subprocess.Popen[str]:
         command = [sys.executable, "-c", WORKER, str(run.root)]
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert process.stdout is not None
         assert process.stdout.readline() == "counted\n"

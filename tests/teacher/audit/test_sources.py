@@ -9,6 +9,7 @@ from relevance.domain import Item, Judgement, Target
 from relevance.errors import BadInput
 from relevance.records import Pair, write_judgements, write_pairs
 from teacher.audit.sources import Sources, join, read_known
+from tests.relevance.test_judgement_files import write_shards
 
 ITEMS = tuple(Item(f"I{n}", f"Red bottle {n}") for n in range(4))
 PAIRS = tuple(Pair("red bottle", item.item_id, n % 2 == 0) for n, item in enumerate(ITEMS))
@@ -83,12 +84,16 @@ def test_of_several_judgements_of_a_pair_the_outer_folds_counts(shop, tmp_path) 
         assert [case.judgement.log_odds for case in cases] == [3.0]
 
 
-def test_a_folder_of_shards_is_read_as_one(shop, tmp_path) -> None:
-    (tmp_path / "shards").mkdir()
-    for number, pair in enumerate(PAIRS):
-        judgements(tmp_path / "shards", judged(pair), name=f"part-{number}")
+def test_a_finished_jobs_folder_is_read_as_one_file_and_an_unfinished_ones_is_refused(
+    shop, tmp_path
+) -> None:
+    shards = write_shards(tmp_path, [[judged(pair)] for pair in PAIRS])
 
-    assert len(join(Sources(data=shop, judgements=[tmp_path / "shards"])).cases) == 4
+    assert len(join(Sources(data=shop, judgements=[shards])).cases) == 4
+
+    write_shards(tmp_path, [[judged(PAIRS[0])]], state="running")
+    with pytest.raises(BadInput, match="the folder of a finished `ellm teach judge`"):
+        join(Sources(data=shop, judgements=[shards]))
 
 
 @pytest.mark.parametrize("target", [Target.COT, Target.MARGINAL])
@@ -130,7 +135,7 @@ def test_where_every_judge_saw_the_label_the_hint_says_what_to_do(shop, tmp_path
 def test_an_empty_folder_of_judgements_is_refused(shop, tmp_path) -> None:
     (tmp_path / "none").mkdir()
 
-    with pytest.raises(BadInput, match="expected Parquet files of judgements, found none"):
+    with pytest.raises(BadInput, match=r"the folder of a finished .* found no manifest.json"):
         join(Sources(data=shop, judgements=[tmp_path / "none"]))
 
 

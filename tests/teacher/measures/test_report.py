@@ -7,6 +7,7 @@ import pytest
 
 from teacher.measures.report import write_report
 
+CHANCE = {"mean": 0.024, "deviation": 0.004, "query_spread": 0.61}
 INTERVAL = {"value": 0.031, "low": -0.002, "high": 0.06}
 AGREEMENT = {"accuracy": 0.868, "kappa": 0.74}
 RATER = {"rater": "agent_1_rating", "pairs": 9, "teacher": AGREEMENT, "other_raters": AGREEMENT}
@@ -87,6 +88,7 @@ def test_rankings_show_the_teacher_by_fold_every_judge_and_every_slice(tmp_path:
     found = {
         "teacher": {n: {**MEASURED, "calibration_error": 0.05} for n in ("0", "1")},
         "calibration_error_pooled": 0.026,
+        "calibration_error_by_chance": CHANCE,
         "judges": judges,
         "left_out": 1234,
         "slices": {

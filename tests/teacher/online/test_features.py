@@ -7,7 +7,8 @@ import pytest
 
 from relevance.domain import Item
 from teacher.online import features, item_reading
-from teacher.online.features import FAMILIES, feature_names, signs
+from teacher.online.catalogue import CatalogueJudge
+from teacher.online.features import FAMILIES, QUERY_ALONE, feature_names, signs
 from teacher.online.pair_reading import PairReader
 from tests.teacher.make_teacher import lexicon, make_item
 
@@ -57,3 +58,18 @@ def test_an_empty_field_is_no_feature_of_its_own() -> None:
     for field in ("brand", "color", "description", "bullet_points"):
         filled = vector("qwxz", make_item("Bottle", **{field: "Plurk"}))
         assert (bare == filled).all(), field
+
+
+def test_no_judge_reads_what_all_items_of_a_query_share(judge: CatalogueJudge) -> None:
+    items = [
+        make_item("Norvane Water Bottle, Red, 710 ml, no lid", brand="Norvane", color="Red"),
+        make_item("Case for Water Bottle", category_path="Kitchen > Drinkware > Water Bottles"),
+        make_item("Qwxz", bullet_points="With lid."),
+    ]
+
+    vectors = np.stack([vector("norvane red water bottle without lid", item) for item in items])
+
+    alone = [EVERY_FEATURE.index(name) for name in QUERY_ALONE]
+    assert (vectors[:, alone] == vectors[0, alone]).all()
+    for head in judge.weights.heads:
+        assert set(EVERY_FEATURE) - set(head.inputs.names) == set(QUERY_ALONE)
