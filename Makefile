@@ -19,18 +19,18 @@ ENGINE := build/vllm-venv
 .PHONY: help demo serve test test-all test-vllm loadtest bench bench-scaling kill-drill console-picture soak check format clean
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 demo: $(VENV)/.run-installed ## the main job end to end; DATA=prefix for your own data
 	$(ELLM) demo $(if $(DATA),--data $(DATA)) $(OPTIONS)
 
-serve: $(VENV)/.run-installed ## serve the latest demo's bundle on 127.0.0.1:8080
+serve: $(VENV)/.run-installed | build/demo/latest ## serve the latest demo's bundle on 127.0.0.1:8080
 	$(ELLM) serve --store build/demo/latest/store --teacher build/demo/latest/teacher
 
 test: check ## style, types, layers, then the fast tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-test-all: check $(ENGINE)/.ready ## every test; Debian's packages in deploy/test-packages.txt must be there
+test-all: check $(ENGINE)/.ready ## the slow tests, which `test` leaves out; needs what deploy/test-packages.txt names
 	$(BIN)/python -m pytest -m "slow or network"
 
 test-vllm: $(VENV)/.all-installed $(ENGINE)/.ready ## the LLM teacher's road on the real engine; at most 20 minutes

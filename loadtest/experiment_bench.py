@@ -21,7 +21,7 @@ from loadtest.service_bench import Calls, Interval
 PLAIN, AGAIN = "plain", "plain again"
 ONE_BUNDLE, TWO_BUNDLES = "one bundle twice", "two bundles"
 EXPERIMENTS = (ONE_BUNDLE, TWO_BUNDLES)
-CONTROL, CANDIDATE = "control", "candidate"
+CONTROL, TREATMENT = "control", "treatment"
 MOST_OVERHEAD = 0.05
 SIZES = (100, 1000)
 
@@ -30,17 +30,23 @@ SIZES = (100, 1000)
 class Rows:
     """How many requests a service gets in a round, and how they are dealt out.
 
-    `in_a_row` are counted of each row, `uncounted` go before them.
+    `in_a_row` are counted of each row, `uncounted` go before them. One request in
+    `treatment_every` goes to the treatment, the others to control.
     """
 
     requests: int
     in_a_row: int
     uncounted: int
+    treatment_every: int = 2
 
     @property
     def per_round(self) -> int:
         """Rows of each service in a round."""
         return max(self.requests // self.in_a_row, 1)
+
+    def variant(self, number: int) -> str:
+        """Whose the request of this number is, counted over the rows of a round."""
+        return CONTROL if (number + 1) % self.treatment_every else TREATMENT
 
 
 @dataclass(slots=True)
@@ -81,9 +87,9 @@ def measure(
     rounds: int,
     rows: Rows,
 ) -> list[Waited]:
-    """Ask each service in turn; `keys` names one key of control and one of the candidate.
+    """Ask each service in turn; `keys` names one key of control and one of the treatment.
 
-    Every other request has the one or the other, to the plain services too.
+    They are mixed as `rows` says, to the plain services too.
     """
     found = [Waited(size) for size in SIZES]
     with ExitStack() as stack:
@@ -138,7 +144,7 @@ class _Asking:
         first: int,
     ) -> None:
         for number in range(-rows.uncounted, rows.in_a_row):
-            variant = (CONTROL, CANDIDATE)[(first + number) % 2]
+            variant = rows.variant(first + number)
             call = asdict(self.calls.new(candidates))
             body = json.dumps({**call, "experiment_key": self.keys[variant]}).encode()
             started = time.perf_counter()

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from loadtest.experiment_bench import (
     AGAIN,
-    CANDIDATE,
     CONTROL,
     ONE_BUNDLE,
     PLAIN,
+    TREATMENT,
     TWO_BUNDLES,
 )
 from loadtest.processes import Server, free_port, serving
@@ -22,17 +22,17 @@ PLAN = "experiments.toml"
 
 
 def standing(
-    stack: ExitStack, folder: Path, store: Path, candidate: Path | None, *, log_rate: float
+    stack: ExitStack, folder: Path, store: Path, treatment: Path | None, *, log_rate: float
 ) -> dict[str, Server]:
-    """The services, ready; `stack` stops them. That of two bundles is there with a candidate."""
+    """The services, ready; `stack` stops them. That of two bundles is there with a treatment."""
     plain = {"ELLM_STORE": str(store), "ELLM_LOG_REQUESTS": "none"}
     settings = {
         PLAIN: plain,
         ONE_BUNDLE: plain | _experiment(folder / "one", store, log_rate=log_rate),
         AGAIN: plain,
     }
-    if candidate is not None:
-        given = _experiment(folder / "two", candidate, log_rate=log_rate)
+    if treatment is not None:
+        given = _experiment(folder / "two", treatment, log_rate=log_rate)
         settings[TWO_BUNDLES] = plain | given
     servers = {}
     for name, given in settings.items():
@@ -49,10 +49,10 @@ def standing(
     return servers
 
 
-def _experiment(folder: Path, candidate: Path, *, log_rate: float) -> dict[str, str]:
-    """The settings of an experiment with this candidate, half of the keys in either arm."""
+def _experiment(folder: Path, treatment: Path, *, log_rate: float) -> dict[str, str]:
+    """The settings of an experiment with this treatment, half of the keys in either arm."""
     folder.mkdir()
-    write_plan(folder / PLAN, candidate)
+    write_plan(folder / PLAN, treatment)
     return {
         "ELLM_EXPERIMENTS": str(folder / PLAN),
         "ELLM_PAIR_LOG": str(folder / "pairs"),
@@ -61,29 +61,29 @@ def _experiment(folder: Path, candidate: Path, *, log_rate: float) -> dict[str, 
     }
 
 
-def write_plan(path: Path, candidate: Path) -> None:
-    """A plan whose candidate is this store."""
+def write_plan(path: Path, treatment: Path) -> None:
+    """A plan whose treatment is this store."""
     path.write_text(
         f"""version = 1
-[variants.candidate]
-store = {json.dumps(str(candidate.resolve()))}
+[variants.treatment]
+store = {json.dumps(str(treatment.resolve()))}
 timeout_ms = 1000
 [[experiments]]
 name = "overhead"
 salt = "overhead/1"
-percent = {{ control = 50, candidate = 50 }}
+percent = {{ control = 50, treatment = 50 }}
 """,
         encoding="utf-8",
     )
 
 
 def keys_of(path: Path) -> dict[str, str]:
-    """A key of control and one of the candidate, by the plan at `path`: every such plan's."""
+    """A key of control and one of the treatment, by the plan at `path`: every such plan's."""
     plan, found = read_plan(path), dict[str, str]()
     for number in count():
         assigned = plan.assign(f"key {number}")
         assert assigned is not None  # all keys are in
         found.setdefault(assigned.variant, assigned.key)
-        if found.keys() == {CONTROL, CANDIDATE}:
+        if found.keys() == {CONTROL, TREATMENT}:
             return found
     raise AssertionError

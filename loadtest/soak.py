@@ -95,7 +95,7 @@ def run_soak(
     over = threading.Event()
     started = time.monotonic()
     with sampled(server, over) as samples, changing(store, over, pace) as done:
-        timer = threading.Thread(target=_end, args=(over, pace, done))
+        timer = threading.Thread(target=end_when_seen, args=(over, pace, done))
         timer.start()
         try:
             answers = send(
@@ -110,6 +110,17 @@ def run_soak(
             over.set()
             timer.join()
     return summed_up(answers, samples, started=started, done=(done[0], done[1])), samples
+
+
+def end_when_seen(over: threading.Event, pace: Pace, done: Sequence[int]) -> None:
+    """Set `over` once time is up and what was due by then was there: a refresh, a swap."""
+    waits = (pace.refresh_every, max(pace.refresh_every, pace.swap_every))
+    due = [wait < pace.seconds for wait in waits]
+    over.wait(pace.seconds)
+    while any(is_due and not there for is_due, there in zip(due, done, strict=True)):
+        if over.wait(0.1):
+            return
+    over.set()
 
 
 def summed_up(
@@ -201,17 +212,6 @@ def changing(store: Store, over: threading.Event, pace: Pace) -> Iterator[list[i
         thread.join()
     if faults:
         raise faults[0]
-
-
-def _end(over: threading.Event, pace: Pace, done: Sequence[int]) -> None:
-    """Say that it is over when it is."""
-    waits = (pace.refresh_every, max(pace.refresh_every, pace.swap_every))
-    due = [wait < pace.seconds for wait in waits]
-    over.wait(pace.seconds)
-    while any(is_due and not there for is_due, there in zip(due, done, strict=True)):
-        if over.wait(0.1):
-            return
-    over.set()
 
 
 def _p99(answers: Sequence[Answer]) -> float:

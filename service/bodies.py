@@ -30,6 +30,7 @@ ENCODERS: dict[Encoding, Callable[[Any], bytes]] = {
     Encoding.MSGPACK: msgspec.msgpack.Encoder().encode,
 }
 _PLACE = re.compile(r" - at `(?:key in )?\$(.*)`$")  # how msgspec ends a message about a field
+_UNKNOWN = re.compile(r"^Object contains unknown field `(.{1,100}?)`")
 
 
 # What decoding raises for a body that is not of its encoding, beside msgspec.ValidationError.
@@ -52,7 +53,7 @@ def read(body: bytes, schema: type[T], encoding: Encoding) -> T:
     try:
         return _decoder(schema, encoding)(body)
     except msgspec.ValidationError as fault:
-        raise _misfit(str(fault)) from fault
+        raise _misfit(str(fault), schema) from fault
     except UNREADABLE as fault:
         raise _unreadable(fault, encoding) from fault
 
@@ -131,10 +132,16 @@ def _unreadable(fault: Exception, encoding: Encoding) -> Refused:
     return Refused(400, f"invalid_{encoding.name.lower()}", str(fault))
 
 
-def _misfit(message: str) -> Refused:
-    place = _PLACE.search(message)
-    param = None if place is None else _dotted(place.group(1))
-    return Refused(422, "invalid_request", message, param=param)
+def _misfit(message: str, schema: type[msgspec.Struct]) -> Refused:
+    """What to say; of an unknown field at the top also which fields there are."""
+    place, unknown = _PLACE.search(message), _UNKNOWN.match(message)
+    path = "" if place is None else place.group(1)
+    if unknown is not None:
+        path = f"{path}.{unknown.group(1)}"
+        if place is None:
+            known = {field.encode_name for field in msgspec.structs.fields(schema)}
+            message += f", only {_listed(known)}"
+    return Refused(422, "invalid_request", message, param=_dotted(path))
 
 
 def _dotted(path: str) -> str | None:

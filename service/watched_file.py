@@ -24,7 +24,7 @@ class WatchedFile:
         self._try_again_at = math.inf
 
     def look(self) -> bool:
-        """Look; whether the file changed since the last look, or what failed is to be tried again."""
+        """Look; whether the file changed since the last look, or a failure is due again."""
         before, self._stamp = self._stamp, _stamp(self._path)
         return self._stamp != before or self._clock() > self._try_again_at
 

@@ -1,4 +1,4 @@
-"""Language models as annotators: every sample of a pair asked for, and journalled as it comes.
+"""Language models as annotators: every sample of a pair asked for, every reply journalled.
 
 A killed run repeats only the requests that were under way. Which samples are kept is
 `selection.py`'s; the parts they are written to are `annotation.py`'s.
@@ -19,8 +19,9 @@ from teacher.online.llm.client import LanguageModel, Patience
 from teacher.online.llm.endpoints import Endpoint
 from teacher.online.llm.faults import EndpointFault, FaultKind
 from teacher.online.llm.prompt import DEFAULT_STYLE, Mode, PromptStyle, prompt
-from teacher.online.llm.reasoning import write_chains
+from teacher.online.llm.reasoning import Writer, write_chains
 from teacher.online.llm.wire import PAPER_SAMPLING, Sampling
+from teacher.reply_journal import JournalledReplies, split_replies
 
 _GIVE_UP = frozenset({FaultKind.DOWN, FaultKind.BUSY, FaultKind.DENIED})
 _FEWEST, _MOST_FAILED = 20, 0.1  # failed pairs before their share ends a run
@@ -67,7 +68,8 @@ class LLMAnnotator:
         self, asked: Sequence[tuple[str, Item]], samples: int, journal: Journal
     ) -> Sequence[Mapping[str, Any]]:
         """A record a pair; those that failed in an earlier run are tried again."""
-        known = {int(r["place"]): r for r in journal.records if r["fault"] is None}
+        pairs, replies = split_replies(journal.records)
+        known = {int(r["place"]): r for r in pairs if r["fault"] is None}
         waiting = iter([place for place in range(len(asked)) if place not in known])
         failed: Counter[str] = Counter()
 
@@ -75,7 +77,8 @@ class LLMAnnotator:
 
             async def take() -> None:
                 for place in waiting:
-                    record = {"place": place, **await self._record(model, *asked[place], samples)}
+                    replied = JournalledReplies(model, journal, place, replies.get(place, ()))
+                    record = {"place": place, **await self._record(replied, *asked[place], samples)}
                     journal.append(record)
                     known[place] = record
                     failed.update([record["fault"]] if record["fault"] else [])
@@ -84,9 +87,7 @@ class LLMAnnotator:
             await _all_of(take, self.options.at_once)
         return [known[place] for place in range(len(asked))]
 
-    async def _record(
-        self, model: LanguageModel, query: str, item: Item, samples: int
-    ) -> dict[str, Any]:
+    async def _record(self, model: Writer, query: str, item: Item, samples: int) -> dict[str, Any]:
         """What is journalled of a pair."""
         options = self.options
         messages = prompt(query, item, mode=Mode.COT, style=options.style)

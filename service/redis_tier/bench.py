@@ -155,7 +155,7 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def _wait_for(port: int, *, seconds: float = 20) -> None:
+def _wait_for(port: int, *, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with socket.socket() as probe:

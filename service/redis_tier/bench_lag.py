@@ -27,7 +27,7 @@ from service.redis_tier.watch import Watcher
 from service.refresh.encode import open_codec
 from service.store.generation_reader import open_generation
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)

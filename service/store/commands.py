@@ -22,7 +22,10 @@ def list_command(store: Path = STORE) -> None:
     from relevance.generation import StorePaths
     from service.store.retention import held_generations
 
-    for held in held_generations(StorePaths(store)):
+    generations = held_generations(StorePaths(store))
+    if not generations:
+        typer.echo(f"{store}: no generation yet\nhint: `ellm refresh` makes one", err=True)
+    for held in generations:
         mark = "*" if held.is_current else " "
         made = held.manifest
         typer.echo(

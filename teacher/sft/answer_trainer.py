@@ -1,7 +1,7 @@
 """TRL's trainer with the answer's loss in place of its own.
 
 TRL's fused head scores every position where there is no Triton, and weighs all tokens alike; here
-the vocabulary is projected onto the positions that hold answers, and the judgement may weigh more.
+the vocabulary is projected onto the positions that hold answers, and some tokens may weigh more.
 """
 
 from typing import Any
@@ -10,19 +10,15 @@ import torch
 from torch import Tensor
 from trl import SFTTrainer
 
-from teacher.sft.loss import answer_loss, kept_positions, shifted
-from teacher.sft.tokens import JudgementTokens
+from teacher.sft.loss import Emphasis, answer_loss, kept_positions, shifted
 
 
 class AnswerTrainer(SFTTrainer):
     """Learns answers; takes a dataset of `input_ids` and `labels` that are cut already."""
 
-    def __init__(
-        self, *, judgement: JudgementTokens, judgement_weight: float = 1.0, **trainer: Any
-    ) -> None:
+    def __init__(self, *, emphasis: Emphasis, **trainer: Any) -> None:
         super().__init__(**trainer)
-        self._judgement = judgement
-        self._judgement_weight = judgement_weight
+        self._emphasis = emphasis
 
     def compute_loss(
         self,
@@ -46,8 +42,7 @@ class AnswerTrainer(SFTTrainer):
         loss = answer_loss(
             outputs.logits,
             asked,
-            self._judgement,
-            judgement_weight=self._judgement_weight,
+            self._emphasis,
             tokens=num_items_in_batch if num_items_in_batch is not None else tokens,
         )
         if counted and self.args.average_tokens_across_devices:

@@ -30,6 +30,9 @@ def sft(
     judgement_weight: float = typer.Option(
         1.0, "--judgement-weight", help="Factor on the judgement token's loss."
     ),
+    verdict_weight: float = typer.Option(
+        1.0, "--verdict-weight", help="Factor on the losses of match and mismatch."
+    ),
     max_tokens: int = typer.Option(1024, "--max-tokens", min=1, help="Longer ones are left out."),
     lora_rank: int = typer.Option(0, "--lora-rank", min=0, help="LoRA's rank; 0: every weight."),
     weights: str = typer.Option("float32", "--weights", help="How weights are kept."),
@@ -72,6 +75,7 @@ def sft(
         beta2=beta2,
         warmup=warmup,
         judgement_weight=judgement_weight,
+        verdict_weight=verdict_weight,
         max_tokens=max_tokens,
         lora_rank=lora_rank,
         weights=weights,

@@ -18,7 +18,7 @@ from relevance.errors import BadInput
 from teacher.sft.examples import Example
 from teacher.sft.models import adapter, read_model, read_tokenizer, untrained_model
 from teacher.sft.recipe import SftRecipe
-from teacher.sft.tokens import TokenisedExample, judgement_tokens, tokenised
+from teacher.sft.tokens import TokenisedExample, judgement_tokens, tokenised, verdict_tokens
 
 ABOUT = "sft.json"  # beside the weights: recipe, prompt, base model, examples
 FORMAT = "fine-tuned-judge/1"
@@ -62,7 +62,7 @@ def fine_tune(
     from datasets import Dataset
 
     tokenizer = read_tokenizer(name)
-    judgement = judgement_tokens(tokenizer, recipe.style)
+    emphasis = _emphasis(tokenizer, recipe)
     cut, too_long = _fitting(examples, tokenizer, recipe.max_tokens)
     about = _about(name, cut, recipe, from_config=from_config)
     goes_on = _claim(places.unfinished, about)
@@ -74,17 +74,29 @@ def fine_tune(
         recipe=recipe,
         places=places,
         tokenizer=tokenizer,
-        judgement=judgement,
+        emphasis=emphasis,
     )
     for callback in callbacks:
         trainer.add_callback(callback)
     loss = _trained(trainer, recipe, goes_on=goes_on)
     answer_tokens = sum(label >= 0 for one in cut for label in one.labels)
     if trainer.is_world_process_zero():
+        judgement = emphasis.judgement
         told = {**about, "judgement_tokens": [judgement.good, judgement.bad]}
         _write(trainer, tokenizer, places, told)
     trainer.accelerator.wait_for_everyone()
     return Fitted(len(cut), too_long, answer_tokens, loss)
+
+
+def _emphasis(tokenizer: Any, recipe: SftRecipe) -> Any:
+    from teacher.sft.loss import Emphasis  # with torch
+
+    return Emphasis(
+        judgement=judgement_tokens(tokenizer, recipe.style),
+        judgement_weight=recipe.judgement_weight,
+        verdicts=verdict_tokens(tokenizer, recipe.style) if recipe.verdict_weight != 1 else None,
+        verdict_weight=recipe.verdict_weight,
+    )
 
 
 def _trained(trainer: Any, recipe: SftRecipe, *, goes_on: bool) -> float:
@@ -109,7 +121,7 @@ def _fitting(
 
 
 def _trainer(
-    *, model: Any, dataset: Any, recipe: SftRecipe, places: Places, tokenizer: Any, judgement: Any
+    *, model: Any, dataset: Any, recipe: SftRecipe, places: Places, tokenizer: Any, emphasis: Any
 ) -> Any:
     from trl import SFTConfig
 
@@ -148,8 +160,7 @@ def _trainer(
         train_dataset=dataset,
         processing_class=tokenizer,
         peft_config=adapter(recipe),
-        judgement=judgement,
-        judgement_weight=recipe.judgement_weight,
+        emphasis=emphasis,
     )
 
 

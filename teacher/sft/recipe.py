@@ -33,10 +33,10 @@ class SftRecipe:
 
     No `steps` leave the model as it is. One step is `global_batch` examples, whatever the number of
     processes: each works `micro_batch` of them at a time and accumulates. `judgement_weight`
-    multiplies the judgement token's loss. `lora_rank` 0 trains every weight. `readable` leaves out
-    findings whose values the prompt does not show, so that the model is not taught to invent.
-    Weights are kept as `weights`, `attention` is one of transformers' implementations; with `bf16`
-    matrix products are taken in bfloat16.
+    multiplies the judgement token's loss, `verdict_weight` that of every match and mismatch.
+    `lora_rank` 0 trains every weight. `readable` leaves out findings whose values the prompt does
+    not show, so that the model is not taught to invent. Weights are kept as `weights`, `attention`
+    is one of transformers' implementations; with `bf16` matrix products are taken in bfloat16.
     """
 
     answers: Answers = Answers.COT
@@ -52,6 +52,7 @@ class SftRecipe:
     warmup: float = 0.03  # share of the steps, then linear to zero
     clip: float = 1.0
     judgement_weight: float = 1.0
+    verdict_weight: float = 1.0
     max_tokens: int = 1024
     bf16: bool = True
     weights: str = "float32"
@@ -67,10 +68,10 @@ class SftRecipe:
             if getattr(self, name) < 1:
                 raise BadInput(f"{name}: expected at least 1, got {getattr(self, name)}")
         if (
-            min(self.learning_rate, self.judgement_weight) <= 0
+            min(self.learning_rate, self.judgement_weight, self.verdict_weight) <= 0
             or min(self.lora_rank, self.steps) < 0
         ):
-            raise BadInput(f"recipe: expected a positive rate and weight, got {self}")
+            raise BadInput(f"recipe: expected a positive rate and weights, got {self}")
         if self.style.guidance is not Guidance.TUNED:
             raise BadInput("recipe: the prompt of fine-tuning carries no examples (paper, 3.2.2)")
 

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from relevance.chain_of_thought import JUDGEMENT_HEADING
-from relevance.domain import Item, Label
+from relevance.chain_of_thought import JUDGEMENT_HEADING, render
+from relevance.domain import AspectFinding, Item, Label, Verdict, conclude
 from relevance.errors import BadInput
 from teacher.online.llm.prompt import Messages, Mode, PromptStyle, example_answers, prompt
 from teacher.sft.examples import Example
 
 IGNORED = -100  # the label of a position that the loss leaves out
+_OFFERED = ("red", "(24)")  # two values that share no token
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,15 @@ class JudgementTokens:
 
     good: int
     bad: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictTokens:
+    """The ids that tell a match from a mismatch, and what always stands before them, say ` ->`."""
+
+    before: tuple[int, ...]
+    match: int
+    mismatch: int
 
 
 def tokenised(example: Example, tokenizer: Any) -> TokenisedExample:
@@ -60,6 +70,43 @@ def judgement_tokens(tokenizer: Any, style: PromptStyle) -> JudgementTokens:
     if len(found) != 1:
         raise BadInput(f"tokenizer: the labels' tokens depend on what stands before: {found}")
     return found.pop()
+
+
+def verdict_tokens(tokenizer: Any, style: PromptStyle) -> VerdictTokens:
+    """The verdicts' tokens behind what an item offers: the first that are not the same.
+
+    `missing` has none: `(not stated)` settles it. Raises `BadInput` where the ids depend on what is
+    offered.
+    """
+    told = [_told_apart(tokenizer, offered, style) for offered in _OFFERED]
+    if told[0][1] != told[1][1]:
+        raise BadInput(f"tokenizer: the verdicts' tokens depend on what stands before: {told}")
+    (before, ids), (other, _) = told
+    return VerdictTokens(_common_end(before, other), *ids)
+
+
+def _told_apart(
+    tokenizer: Any, offered: str, style: PromptStyle
+) -> tuple[tuple[int, ...], tuple[int, int]]:
+    """Two answers that differ in a verdict alone: their common tokens, and each one's next."""
+    messages = prompt("red", Item("", "title"), mode=Mode.COT, style=style)
+    match, mismatch = (
+        _ids(tokenizer, (*messages, _said(_answer_with(offered, verdict))))
+        for verdict in (Verdict.MATCH, Verdict.MISMATCH)
+    )
+    at = next(i for i, both in enumerate(zip(match, mismatch, strict=False)) if len({*both}) > 1)
+    return match[:at], (match[at], mismatch[at])
+
+
+def _answer_with(offered: str, verdict: Verdict) -> str:
+    finding = AspectFinding("color", "red", offered, verdict)
+    return render(conclude((finding,), score=1.0, threshold=0.5))
+
+
+def _common_end(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
+    places = range(min(len(one), len(other)))
+    same = next((n for n in places if one[-n - 1] != other[-n - 1]), len(places))
+    return one[len(one) - same :]
 
 
 def _labels_after(tokenizer: Any, mode: Mode, reasoned: str, style: PromptStyle) -> JudgementTokens:

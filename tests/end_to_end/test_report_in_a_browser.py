@@ -27,7 +27,7 @@ def open_in_chromium(page: Path, profile: Path, *words: str) -> str:
     chromium = shutil.which("chromium")
     assert chromium, "chromium is needed: see deploy/test-packages.txt"
     command = [chromium, *QUIET, f"--user-data-dir={profile}", *words, page.resolve().as_uri()]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
 
 
 def test_the_report_is_drawn(demo_output: str, tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from typer.testing import CliRunner
 
 from loadtest.experiment_bench import (
     AGAIN,
-    CANDIDATE,
     CONTROL,
     EXPERIMENTS,
     ONE_BUNDLE,
     PLAIN,
+    TREATMENT,
     TWO_BUNDLES,
     Rows,
     Waited,
@@ -59,20 +59,30 @@ def test_rows_hold_the_requests_of_a_round(requests, in_a_row) -> None:
     assert requests - in_a_row < asked <= max(requests, in_a_row)
 
 
+@given(every=st.integers(2, 20), first=st.integers(0, 200))
+def test_the_treatment_gets_its_share_in_every_stretch_of_requests(every, first) -> None:
+    """So the arms are mixed alike in each row, whatever goes before it."""
+    rows = Rows(requests=60, in_a_row=20, uncounted=6, treatment_every=every)
+
+    stretch = [rows.variant(number) for number in range(first - 6, first - 6 + every)]
+
+    assert sorted(stretch) == [*[CONTROL] * (every - 1), TREATMENT]
+
+
 FEW = ("--rounds", "2", "--requests", "4", "--in-a-row", "2", "--uncounted", "1")
 
 
 @pytest.mark.slow
 def test_four_services_are_measured_side_by_side(tmp_path) -> None:
     """The command over a tiny shop: two bundles, and a log of every request."""
-    for name, seed in (("live", 0), ("candidate", 5)):
+    for name, seed in (("live", 0), ("treatment", 5)):
         make_bundle(tmp_path / f"{name}-bundle", seed=seed)
         items = write_catalogue(tmp_path / "shop_items.jsonl", CATALOGUE)
         refresh(bundle=tmp_path / f"{name}-bundle", items=items, store=tmp_path / name)
     (tmp_path / "shop_pairs.csv").write_text("query,item_id\nred lamp,B001\n")
     app = typer.Typer()
     app.command()(experiments_command)
-    words = ["--store", "live", "--candidate", "candidate", "--data", "shop", "--out", "out"]
+    words = ["--store", "live", "--treatment", "treatment", "--data", "shop", "--out", "out"]
     words = [str(tmp_path / word) if not word.startswith("--") else word for word in words]
 
     unhurried = {"ELLM_MAX_WAIT_MS": "60000"}
@@ -82,7 +92,7 @@ def test_four_services_are_measured_side_by_side(tmp_path) -> None:
     measured = json.loads((tmp_path / "out" / "experiments.json").read_text())
     for one in measured["waited"]:
         services = {PLAIN, AGAIN, ONE_BUNDLE, TWO_BUNDLES}
-        arms = {arm(name, variant) for name in EXPERIMENTS for variant in (CONTROL, CANDIDATE)}
+        arms = {arm(name, variant) for name in EXPERIMENTS for variant in (CONTROL, TREATMENT)}
         assert set(one["medians"]) == services | arms
         assert set(one["processor"]) == services
         figures = [*one["medians"].values(), *one["processor"].values()]
@@ -98,5 +108,5 @@ def test_one_key_of_each_arm_is_found(tmp_path) -> None:
     plan = read_plan(tmp_path / "other")
     assert {name: plan.assign(key).variant for name, key in keys.items()} == {
         CONTROL: CONTROL_NAME,
-        CANDIDATE: "candidate",
+        TREATMENT: "treatment",
     }

@@ -1,3 +1,4 @@
+import threading
 from dataclasses import replace
 
 import pytest
@@ -5,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.open_loop import Answer
-from loadtest.soak import Bounds, Sample, Soak, growth, summed_up
+from loadtest.soak import Bounds, Pace, Sample, Soak, end_when_seen, growth, summed_up
 
 CALM = Soak(
     seconds=1800.0,
@@ -64,3 +65,31 @@ def test_a_calm_soak_holds() -> None:
 )
 def test_what_grew_or_broke_is_said(changed, fault: str) -> None:
     assert any(fault in told for told in replace(CALM, **changed).faults(Bounds()))
+
+
+@pytest.mark.parametrize(
+    ("pace", "missing"),
+    [
+        (Pace(1.0, seconds=0.01, refresh_every=0.001, swap_every=0.001), 1),
+        (Pace(1.0, seconds=0.01, refresh_every=0.001, swap_every=9.0), 0),
+    ],
+)
+def test_a_soak_goes_on_until_it_has_seen_what_was_due(pace: Pace, missing: int) -> None:
+    over, done = threading.Event(), [1, 1]
+    done[missing] = 0
+    waiting = threading.Thread(target=end_when_seen, args=(over, pace, done))
+
+    waiting.start()
+
+    assert not over.wait(0.2)
+    done[missing] = 1
+    assert over.wait(180)
+    waiting.join()
+
+
+def test_a_soak_too_short_for_any_change_ends_in_its_time() -> None:
+    over = threading.Event()
+
+    end_when_seen(over, Pace(1.0, seconds=0.01), [0, 0])
+
+    assert over.is_set()

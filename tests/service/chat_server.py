@@ -16,7 +16,7 @@ from relevance.chain_of_thought import ITEM_HEADING, JUDGEMENT_HEADING, render
 from relevance.domain import AspectFinding, ChainOfThought, Label, Verdict
 
 PIECE = 7  # characters of a streamed piece
-PATIENCE_S = 20.0  # nothing here waits longer, so no test hangs
+PATIENCE_S = 180.0  # nothing here waits longer, so no test hangs
 THOUGHT = ChainOfThought(
     (
         AspectFinding("product", "bottle", "bottle", Verdict.MATCH),

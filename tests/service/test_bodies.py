@@ -5,6 +5,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from service import bodies
 from service.bodies import Encoding, encoding_of
@@ -92,7 +93,8 @@ def test_what_is_no_messagepack_is_400_and_claims_of_size_allocate_nothing(body)
     ("content", "param"),
     [
         ({"item_ids": ["a"]}, None),
-        ({"query": "a", "itemids": ["a"]}, None),
+        ({"query": "a", "itemids": ["a"]}, "itemids"),
+        ({"query": "a", "items": [{"id": "a", "name": "t"}]}, "items.0.name"),
         ({"query": 7}, "query"),
         ({"query": "a", "items": [{"id": "a"}, {"id": 7}]}, "items.1.id"),
         ({"query": "a", "items": [{"id": "a", "title": "t", "text": "t"}]}, "items.0"),
@@ -106,6 +108,13 @@ def test_what_does_not_fit_is_422_and_names_the_field(content, param) -> None:
     fault = refusal(json.dumps(content).encode())
 
     assert (fault.status, fault.code, fault.param) == (422, "invalid_request", param)
+
+
+def test_an_unknown_field_is_answered_with_the_known_ones() -> None:
+    fault = refusal(b'{"query": "a", "itemids": ["a"]}', ExplainRequest)
+
+    for name in ("`itemids`", *(f"`{field.encode_name}`" for field in fields(ExplainRequest))):
+        assert name in fault.args[0]
 
 
 @pytest.mark.parametrize("deadline", [math.nan, math.inf, -math.inf, 0.0])

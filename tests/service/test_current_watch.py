@@ -272,13 +272,13 @@ def test_a_worker_waits_for_the_others_and_not_for_ever(tmp_path) -> None:
             )
         )
 
-    def waits_on(*, patience: float = 60.0) -> None:
+    def waits_on(*, patience: float = 3600.0, within: float = 180.0) -> None:
         wait = wait_for_others(run, "b/g2/0", patience=patience)
-        asyncio.run(asyncio.wait_for(wait, timeout=0.2 if patience == 60.0 else None))
+        asyncio.run(asyncio.wait_for(wait, timeout=within))
 
     said("g1")
     with pytest.raises(TimeoutError):
-        waits_on()
+        waits_on(within=0.2)
     waits_on(patience=0.01)
     for ready in ({"generation": "g1", "prepared": "b/g2/0"}, {"generation": "g2"}):
         said(**ready)

@@ -30,13 +30,13 @@ from service.teacher_door import Overloaded, WritingExplainer
 from teacher.online.llm.endpoints import Endpoint
 from teacher.online.llm.judge import JudgeOptions
 from teacher.online.llm.prompt import Language, PromptStyle
-from tests.service.chat_server import THOUGHT, ChatServer, Manner, chat_server
+from tests.service.chat_server import PATIENCE_S, THOUGHT, ChatServer, Manner, chat_server
 
 ITEM = Item("B001", "Red steel bottle", color="red")
 QUERY = "blue bottle"
 NEVER = Deadline()
 COT = JudgeOptions(targets=frozenset({Target.COT}))
-TIME_OF = dict.fromkeys(Manner, 20.0) | {Manner.HANGING: 0.3, Manner.DRIPPING: 0.3}
+TIME_OF = dict.fromkeys(Manner, PATIENCE_S) | {Manner.HANGING: 0.3, Manner.DRIPPING: 0.3}
 Explaining = Callable[..., LLMExplainer]
 
 
@@ -63,7 +63,7 @@ def explaining(server) -> Iterator[Explaining]:
 
 def heard_of(explainer: LLMExplainer, query: str = QUERY, item: Item = ITEM):
     pieces: list[str] = []
-    opinion = explainer.start(query, item, pieces.append).result(20)
+    opinion = explainer.start(query, item, pieces.append).result(PATIENCE_S)
     return opinion, pieces
 
 
@@ -184,13 +184,13 @@ def test_a_model_whose_labels_are_no_single_tokens_is_refused_in_words(server, e
 def test_cancelling_hangs_up_on_the_model(server, explaining) -> None:
     server.manner = Manner.DRIPPING
     call = explaining().start(QUERY, ITEM, lambda _: None)
-    assert server.begun.wait(20)
+    assert server.begun.wait(PATIENCE_S)
 
     call.cancel()
 
-    assert server.hung_up.wait(20)
+    assert server.hung_up.wait(PATIENCE_S)
     with pytest.raises(CancelledError):
-        call.result(20)
+        call.result(PATIENCE_S)
 
 
 def test_an_answer_that_takes_too_long_is_given_up_upstream_too(server, explaining) -> None:
@@ -199,7 +199,7 @@ def test_an_answer_that_takes_too_long_is_given_up_upstream_too(server, explaini
     with pytest.raises(TimeoutError):
         heard_of(explaining(timeout_s=1.5))
 
-    assert server.hung_up.wait(20)
+    assert server.hung_up.wait(PATIENCE_S)
 
 
 def test_after_slow_answers_in_a_row_the_model_is_left_alone_and_tried_again(server) -> None:
@@ -243,13 +243,13 @@ def test_no_more_answers_are_under_way_than_there_are_places(server, explaining)
     server.manner = Manner.DRIPPING
     explainer = explaining(places=1)
     first = explainer.start(QUERY, ITEM, lambda _: None)
-    assert server.begun.wait(20)
+    assert server.begun.wait(PATIENCE_S)
 
     with pytest.raises(Overloaded):
         heard_of(explainer)
     server.let_go.set()
 
-    assert first.result(20).chain_of_thought == THOUGHT
+    assert first.result(PATIENCE_S).chain_of_thought == THOUGHT
     assert heard_of(explainer)[0].chain_of_thought == THOUGHT
 
 
@@ -266,13 +266,13 @@ def test_closing_ends_what_is_under_way(server, explaining) -> None:
     server.manner = Manner.DRIPPING
     explainer = explaining()
     call = explainer.start(QUERY, ITEM, lambda _: None)
-    assert server.begun.wait(20)
+    assert server.begun.wait(PATIENCE_S)
 
     explainer.close()
 
     with pytest.raises(CancelledError):
-        call.result(20)
-    assert server.hung_up.wait(20)
+        call.result(PATIENCE_S)
+    assert server.hung_up.wait(PATIENCE_S)
 
 
 @contextmanager
@@ -316,7 +316,7 @@ def test_a_requests_own_deadline_ends_the_wait_and_does_not_count_against_the_mo
     free = replace(COT, structured=False)
     with ladder(explaining(failures=1, judge=free)) as explanations:
         hurried = explanations.ask(QUERY, ITEM, Deadline.after(500, since=NEVER.clock()))
-        assert server.hung_up.wait(20) or not server.begun.is_set()
+        assert server.hung_up.wait(PATIENCE_S) or not server.begun.is_set()
         server.manner = Manner.FINE
         patient = explanations.ask(QUERY, ITEM, NEVER)
 
@@ -350,12 +350,12 @@ def test_a_listener_that_leaves_ends_the_ladder(server, explaining) -> None:
     with ladder(explaining()) as explanations:
         asking = threading.Thread(target=ask, args=(explanations,))
         asking.start()
-        assert server.begun.wait(20)
+        assert server.begun.wait(PATIENCE_S)
         listener.leave()
-        asking.join(20)
+        asking.join(PATIENCE_S)
 
     assert ended == [Gone]
-    assert server.hung_up.wait(20)
+    assert server.hung_up.wait(PATIENCE_S)
 
 
 class Clock:

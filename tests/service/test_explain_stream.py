@@ -28,7 +28,7 @@ from service.fakes import StandingService, WordJudge
 from service.wire import InlineItem
 from teacher.online.llm.endpoints import Endpoint
 from teacher.online.llm.judge import JudgeOptions
-from tests.service.chat_server import THOUGHT, ChatServer, Manner, chat_server
+from tests.service.chat_server import PATIENCE_S, THOUGHT, ChatServer, Manner, chat_server
 from tests.service.live_service import eventually, free_port
 from tests.service.make_app import make_app, make_client
 
@@ -47,7 +47,7 @@ def service(server, snapshot) -> Iterator[StandingService]:
     options = LLMOptions(
         endpoints=(Endpoint(server.url, "qwen"),),
         judge=JudgeOptions(targets=frozenset({Target.COT})),
-        timeout_s=20.0,
+        timeout_s=PATIENCE_S,
     )
     explanations = Explanations([LLMExplainer(options), WordJudge()])
     yield StandingService(snapshot, explanations=explanations)
@@ -192,7 +192,7 @@ def test_the_alignment_is_there_while_the_model_still_writes(service, server) ->
     with served(service) as url, asking(url) as reply:
         lines = reply.iter_lines()
         assert next(lines) == "event: alignment"
-        assert server.begun.wait(20)
+        assert server.begun.wait(PATIENCE_S)
         assert not server.let_go.is_set()
 
 
@@ -204,7 +204,7 @@ def test_a_client_that_goes_away_takes_the_call_upstream_with_it(service, server
             lines = reply.iter_lines()
             while next(lines) != "event: delta":
                 pass
-        assert server.hung_up.wait(20)
+        assert server.hung_up.wait(PATIENCE_S)
         eventually(lambda: service.telemetry.told)
 
     assert service.telemetry.told[0][1].teacher is None
@@ -224,13 +224,13 @@ def served(service: StandingService) -> Iterator[str]:
     eventually(lambda: running.started)
     yield f"http://127.0.0.1:{port}"
     running.should_exit = True
-    thread.join(20)
+    thread.join(PATIENCE_S)
 
 
 @contextmanager
 def asking(url: str) -> Iterator[httpx.Response]:
     with (
-        httpx.Client(base_url=url, timeout=20) as client,
+        httpx.Client(base_url=url, timeout=PATIENCE_S) as client,
         client.stream("POST", "/explain", json=ASKED, headers=EVENTS) as reply,
     ):
         yield reply
@@ -274,7 +274,7 @@ def test_a_typed_client_that_stops_listening_ends_the_teachers_work(service, ser
         assert next(events).teacher.state == "waiting"
         assert isinstance(next(events), TextDelta)
         events.close()
-        assert server.hung_up.wait(20)
+        assert server.hung_up.wait(PATIENCE_S)
 
 
 def stream_of(content: str) -> RelevanceClient:

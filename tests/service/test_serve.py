@@ -49,7 +49,7 @@ def serving_process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_until_healthy(client: RelevanceClient, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline and process.poll() is None:
         try:
             client.health()
@@ -73,7 +73,7 @@ def test_the_real_service_scores_over_http_without_a_training_stack(
         wait_until_healthy(over_http, process)
         reply = over_http.score("red water bottle", ["B001", "B003"])
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=180)
 
     asked = {"query": "red water bottle", "item_ids": ["B001", "B003"]}
     assert msgspec.to_builtins(reply) == client.post("/score", json=asked).json()

@@ -381,6 +381,13 @@ def test_the_commands_say_what_a_store_holds(two, tmp_path) -> None:
     assert isinstance(shown.exception, BadGeneration)
 
 
+def test_a_folder_without_generations_is_told_apart_from_silence(tmp_path) -> None:
+    shown = CliRunner().invoke(app, ["list", "--store", str(tmp_path)])
+
+    assert (shown.exit_code, shown.stdout) == (0, "")
+    assert shown.stderr.startswith(f"{tmp_path}: no generation yet")
+
+
 def test_format_1_is_still_read(tmp_path) -> None:
     """A store of format 1 answers, takes deltas and is refreshed to format 2."""
     shutil.copytree(FIXTURE / "generation-1", tmp_path / "store")

@@ -1,23 +1,25 @@
 """Runs a judging or annotating job as a process that is killed again and again, then lets it end.
 
 `python -m tests.teacher.killed_jobs KIND FOLDER OUT KILLS SEED [URL]` forks one life after another
-from a process that has imported everything and done nothing, waits until that life has written
-something, and kills it (SIGKILL) a random moment later. The last life is left alone.
+from a process that has imported everything and done nothing. The last life is left alone.
 
-The catalogue's judge writes its shards faster than another process could follow on a quick machine;
-so such a life counts its own renames and dies of an alarm a random moment after the first or the
-second: no handler runs, as with SIGKILL.
+A life counts what it has finished, shards renamed or records journalled, and dies of an alarm a
+random moment after one of the first: no handler runs, as with SIGKILL. Another process that looks
+and kills would be outrun on a quick machine, or come too late on a busy one.
 """
 
 import os
 import random
 import signal
 import sys
-import time
+import threading
+from itertools import count
 from pathlib import Path
+from types import FrameType
 
 from relevance.records import read_catalogue, read_pairs
 from teacher.annotation import annotate_pairs
+from teacher.journal import Journal
 from teacher.judge_job import JudgeJob, run_job
 from teacher.judge_plan import HeldOut
 from teacher.judge_progress import Prices
@@ -29,10 +31,8 @@ from teacher.online.llm.log_odds import LabelTokens
 from tests.teacher.recorded_endpoint import BAD, GOOD
 
 AT_ONCE = 4
-LONGEST_LIFE_S = {"llm": 0.12, "annotate": 0.12}
-LONGEST_AFTER_RENAME_S = 0.005
-MOST_RENAMES = 2
-ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
+LONGEST_AFTER_S = 0.002
+MOST_RENAMES, MOST_RECORDS = 2, 8
 
 
 def judge(folder: Path, out: Path, recipe: LLMRecipe | CatalogueRecipe) -> None:
@@ -66,56 +66,48 @@ def live(kind: str, folder: Path, out: Path, url: str) -> None:
         judge(folder, out, LLMRecipe(endpoints, LabelTokens(GOOD, BAD), limits=limits))
 
 
-def state(out: Path) -> tuple[tuple[str, int], ...]:
-    """What lies in a folder, as far as it can be seen."""
-    if not out.exists():
-        return ()
-    found = []
-    for path in out.iterdir():
-        try:
-            found.append((path.name, path.stat().st_size))
-        except FileNotFoundError:  # renamed between the two looks
-            continue
-    return tuple(sorted(found))
-
-
 def die_soon_after_renames(renames: int, seconds: float) -> None:
     """Set an alarm that ends this process so long after its n-th rename."""
-    left = renames
+    left = count(renames - 1, -1)
 
-    def count(event: str, _: object) -> None:
-        nonlocal left
-        if event == "os.rename":
-            left -= 1
-            if left == 0:
-                signal.setitimer(signal.ITIMER_REAL, seconds)
+    def heard(event: str, _: object) -> None:
+        if event == "os.rename" and next(left) == 0:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
 
-    sys.addaudithook(count)
+    sys.addaudithook(heard)
 
 
-def wait_and_kill(child: int, out: Path, before: object, seconds: float) -> None:
-    """Kill a child so long after it has written something."""
-    while state(out) == before and os.waitid(os.P_PID, child, ENDED) is None:
-        time.sleep(0.001)
-    time.sleep(seconds)
-    os.kill(child, signal.SIGKILL)
+def die_soon_after_records(records: int, seconds: float) -> None:
+    """The same after the n-th record of a journal, whichever thread writes it."""
+    left = count(records - 1, -1)
+
+    def seen(frame: FrameType, event: str, _: object) -> None:
+        if event == "return" and frame.f_code is Journal.append.__code__ and next(left) == 0:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    threading.setprofile(seen)
+    sys.setprofile(seen)
+
+
+DEATHS = {
+    "catalogue": (die_soon_after_renames, MOST_RENAMES),
+    "llm": (die_soon_after_records, MOST_RECORDS),
+    "annotate": (die_soon_after_records, MOST_RECORDS),
+}
 
 
 def main() -> None:
     """Kill so many lives; says how many really were killed."""
     kind, folder, folder_out, kills, seed, *url = sys.argv[1:]
     chance, killed, out = random.Random(int(seed)), 0, Path(folder_out)
+    dies, most = DEATHS[kind]
     while killed < int(kills):
-        before = state(out)
-        renames, moment = chance.randint(1, MOST_RENAMES), chance.random()
+        finished, moment = chance.randint(1, most), chance.random()
         child = os.fork()
         if child == 0:
-            if kind == "catalogue":
-                die_soon_after_renames(renames, moment * LONGEST_AFTER_RENAME_S + 1e-6)
+            dies(finished, moment * LONGEST_AFTER_S + 1e-6)
             live(kind, Path(folder), out, "".join(url))
             os._exit(0)
-        if kind != "catalogue":
-            wait_and_kill(child, out, before, moment * LONGEST_LIFE_S[kind])
         _, status = os.waitpid(child, 0)
         if not os.WIFSIGNALED(status):
             break  # it had come to its end

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from relevance.domain import Item
 from relevance.errors import Unavailable
 from relevance.records import Pair, write_pairs
-from teacher.annotation import annotate_pairs, read_annotations, read_costs
+from teacher.annotation import Samples, annotate_pairs, read_annotations, read_costs
 from teacher.commands import app
 from teacher.llm_annotator import AnnotatorOptions, LLMAnnotator
 from teacher.online.llm.client import Patience
@@ -29,8 +29,10 @@ QUICK = Patience(
 )
 
 
-def annotator(server: RecordedServer, *, model: str = "m", structured: bool = True) -> LLMAnnotator:
-    options = AnnotatorOptions(patience=QUICK, at_once=3, structured=structured)
+def annotator(
+    server: RecordedServer, *, model: str = "m", structured: bool = True, at_once: int = 3
+) -> LLMAnnotator:
+    options = AnnotatorOptions(patience=QUICK, at_once=at_once, structured=structured)
     return LLMAnnotator((Endpoint(server.url, model),), options)
 
 
@@ -60,6 +62,29 @@ def test_what_was_journalled_is_not_asked_again(tmp_path: Path) -> None:
 
         assert again == whole
         assert server.behaviour.seen["/v1/chat/completions"] - asked < asked
+
+
+@pytest.mark.parametrize("structured", [True, False])
+def test_no_reply_is_asked_for_twice(tmp_path: Path, structured: bool) -> None:
+    """Stopped after any number of replies; but for one that was under way as another failed."""
+
+    def annotated(server: RecordedServer, journal: str) -> Samples:
+        one = annotator(server, structured=structured, at_once=1)
+        return one.annotate(ASKED[:2], samples=2, journal=tmp_path / journal)
+
+    with recorded_server() as server:
+        whole = annotated(server, "whole")
+        total = server.behaviour.seen["/v1/chat/completions"]
+
+    for answered in range(total):
+        stops = Behaviour(faults=[""] * answered + ["401"] * 9)
+        with recorded_server(stops) as stopping, pytest.raises(Unavailable, match="401"):
+            annotated(stopping, f"{answered}")
+        with recorded_server() as server:
+            assert annotated(server, f"{answered}") == whole
+            rest = server.behaviour.seen["/v1/chat/completions"]
+
+        assert total - answered <= rest <= total - answered + structured
 
 
 def test_a_pair_that_cannot_be_annotated_is_counted(tmp_path: Path) -> None:

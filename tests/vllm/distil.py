@@ -12,7 +12,7 @@ from relevance.records import Pair
 from tests.vllm.engine import free_port
 from tests.vllm.proof import PLACE, TUNED, ellm
 
-_START_SECONDS = 120.0
+_START_SECONDS = 600.0
 
 
 def distilled_store(shop: Path, address: str) -> Path:
@@ -48,7 +48,7 @@ def explained(store: Path, address: str, pair: Pair) -> dict[str, Any]:
     port = free_port()
     words = (
         *("serve", "--store", store, "--port", port, "--llm-endpoint", address),
-        *("--llm-model", "model-cot", "--llm-prompt", "tuned", "--llm-timeout", 60),
+        *("--llm-model", "model-cot", "--llm-prompt", "tuned", "--llm-timeout", 240),
     )
     command = [sys.executable, "-m", "relevance", *map(str, words)]
     with (PLACE / "service.log").open("wb") as output:
@@ -57,19 +57,19 @@ def explained(store: Path, address: str, pair: Pair) -> dict[str, Any]:
             return _asked(process, f"http://127.0.0.1:{port}", pair)
         finally:
             process.terminate()
-            process.wait(timeout=60)
+            process.wait(timeout=180)
 
 
 def _asked(process: subprocess.Popen[bytes], service: str, pair: Pair) -> dict[str, Any]:
     deadline = time.monotonic() + _START_SECONDS
-    with httpx.Client(timeout=90, trust_env=False) as http:
+    with httpx.Client(timeout=300, trust_env=False) as http:
         while time.monotonic() < deadline and process.poll() is None:
             try:
                 if http.get(f"{service}/health").is_success:
                     break
             except httpx.HTTPError:
                 time.sleep(0.3)
-        body = {"query": pair.query, "item_id": pair.item_id, "deadline_ms": 60_000}
+        body = {"query": pair.query, "item_id": pair.item_id, "deadline_ms": 240_000}
         reply = http.post(f"{service}/explain", json=body)
     assert reply.is_success, reply.text
     found: dict[str, Any] = reply.json()

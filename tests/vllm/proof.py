@@ -35,7 +35,8 @@ JUDGED = 480  # unseen pairs the tuned model judges
 COMPARED = 240  # of them, those every other model judges as well
 TUNING = (
     *("--from-config", "--readable", "--no-checkpointing", "--learning-rate", "0.003"),
-    *("--global-batch", "16", "--micro-batch", "16", "--judgement-weight", "3"),
+    *("--global-batch", "16", "--micro-batch", "16"),
+    *("--judgement-weight", "3", "--verdict-weight", "4"),  # few tokens decide, most only copy
     *("--warmup", "0.02", "--beta2", "0.99", "--attention", "eager", "--save-every", "1000"),
 )
 STEPS = {"cot": 4500, "direct": 500, "zero": 0}

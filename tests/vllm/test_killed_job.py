@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.network]
 PAIRS, SHARD = 48, 16
 KILLED_AT = (3, 14, 30)  # judged pairs that lie on disk when a life ends
 SAME = 1e-2  # log-odds
-_LONGEST_LIFE_S = 120.0
+_LONGEST_LIFE_S = 900.0
 
 
 def judging(shops: Shops, pairs: Path, address: str, out: Path) -> list[str]:

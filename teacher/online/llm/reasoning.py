@@ -6,9 +6,9 @@ the text is `reply.py`'s, what it is worth `log_odds.py`'s.
 
 import asyncio
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from relevance.chain_of_thought import JUDGEMENT_HEADING
-from teacher.online.llm.client import LanguageModel
 from teacher.online.llm.prompt import Messages
 from teacher.online.llm.structure import (
     asked_aspects,
@@ -17,6 +17,14 @@ from teacher.online.llm.structure import (
     query_part,
 )
 from teacher.online.llm.wire import Ask, Completion, Sampling, Usage
+
+
+class Writer(Protocol):
+    """Answers requests; the door to a language model."""
+
+    async def complete(self, ask: Ask, *, prefer: int | None = None) -> Completion:
+        """The answers to one request; `prefer` is the endpoint that wrote the beginning."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ class Written:
 
 
 async def write_chains(
-    model: LanguageModel, messages: Messages, sampling: Sampling, *, structured: bool = True
+    model: Writer, messages: Messages, sampling: Sampling, *, structured: bool = True
 ) -> Written:
     """Whole chains of thought with their judgements, as many as `sampling.samples`."""
     if not structured:
@@ -53,7 +61,7 @@ async def write_chains(
 
 
 async def write_reasons(
-    model: LanguageModel, messages: Messages, sampling: Sampling, *, structured: bool = True
+    model: Writer, messages: Messages, sampling: Sampling, *, structured: bool = True
 ) -> Written:
     """Chains of thought up to `Final judgment:`, where log-odds are read."""
     if not structured:
@@ -65,7 +73,7 @@ async def write_reasons(
 
 
 async def _finished(
-    model: LanguageModel,
+    model: Writer,
     messages: Messages,
     sampling: Sampling,
     begun: Written,

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 PICTURES = Path("build/console")
+PATIENCE_MS = 180_000  # a shared machine may stand still
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -80,6 +81,7 @@ def expect_none(what: str, found: list[str]) -> None:
 def chromium() -> Iterator[Browser]:
     path = shutil.which("chromium")
     assert path, "chromium is needed: see deploy/test-packages.txt"
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=QUIET)
         yield browser
@@ -96,6 +98,7 @@ def watched(
     context.add_init_script(
         "addEventListener('securitypolicyviolation', (e) => console.error('CSP', e.blockedURI))"
     )
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     seen = Watched(page, base)
     own = urlsplit(base).netloc

@@ -354,7 +354,7 @@ def test_without_a_teacher_the_students_part_is_all_there(browser, shop, pair) -
 def test_what_a_language_model_writes_is_shown_while_it_is_written(browser, shop, pair) -> None:
     with (
         chat_server() as model,
-        shop.served(llm_endpoint=model.url, llm_model="qwen", llm_timeout="60") as service,
+        shop.served(llm_endpoint=model.url, llm_model="qwen", llm_timeout="180") as service,
         watched(browser, base_of(service)) as console,
     ):
         model.manner = Manner.DRIPPING

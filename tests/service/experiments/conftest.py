@@ -96,7 +96,7 @@ def ask(client: TestClient, key: str | None = None, **body) -> dict:
     return dict(reply.json())
 
 
-def eventually(is_true: Callable[[], object], *, patience: float = 60) -> None:
+def eventually(is_true: Callable[[], object], *, patience: float = 180) -> None:
     deadline = time.monotonic() + patience
     while not is_true():
         assert time.monotonic() < deadline, "it never came true"

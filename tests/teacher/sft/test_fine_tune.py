@@ -82,7 +82,8 @@ def test_a_run_learns_its_answers_and_writes_a_whole_model(
 
     out = tmp_path / "model"
 
-    done = tuned(model_folder, examples, out, recipe(steps=60))
+    how = recipe(steps=60, judgement_weight=3.0, verdict_weight=4.0)
+    done = tuned(model_folder, examples, out, how)
 
     tokenizer = AutoTokenizer.from_pretrained(out)
     model = AutoModelForCausalLM.from_pretrained(out).eval()

@@ -27,6 +27,13 @@ def test_a_batch_that_does_not_come_out_even_is_refused() -> None:
         SftRecipe().accumulation(3)
 
 
+@pytest.mark.parametrize("name", ["judgement_weight", "verdict_weight"])
+def test_a_token_cannot_weigh_nothing(name: str) -> None:
+    """Without it the model would never learn to judge."""
+    with pytest.raises(BadInput, match="expected a positive rate and weights"):
+        SftRecipe(**{name: 0.0})  # type: ignore[arg-type]
+
+
 def test_a_prompt_with_examples_is_refused() -> None:
     """Fine-tuning goes without few-shots."""
     with pytest.raises(BadInput, match="carries no examples"):

@@ -1,9 +1,11 @@
 """Which tokens the loss covers: exactly the answer and the end of the turn."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,8 +14,11 @@ from relevance.domain import ChainOfThought, Label, Verdict, conclude
 from relevance.errors import BadInput
 from teacher.online.llm.prompt import Mode, answer, prompt
 from teacher.sft.examples import Example
-from teacher.sft.tokens import IGNORED, judgement_tokens, tokenised
+from teacher.sft.loss import is_verdict
+from teacher.sft.models import read_tokenizer
+from teacher.sft.tokens import IGNORED, judgement_tokens, tokenised, verdict_tokens
 from tests.teacher.sft.make_chains import BAD_MUG, CHAINS, ITEMS, STYLE, finding
+from tests.vllm.small_model import write_small_model
 
 VALUES = st.text("abc déGood红 :->(", min_size=1).map(str.strip).filter(bool)
 VERDICTS = st.sampled_from([Verdict.MATCH, Verdict.MISMATCH])
@@ -99,6 +104,43 @@ def test_the_labels_tokens_are_those_behind_the_last_heading(tokenizer: Any) -> 
         said = tokenizer(render(thought))["input_ids"]
         place = max(i for i in range(len(said)) if said[i : i + len(heading)] == heading)
         assert said[place + len(heading)] == by_label[thought.label]
+
+
+@pytest.fixture(scope="module", params=["pieces", "words", "bytes"])
+def cut_tokenizer(request: pytest.FixtureRequest, tokenizer: Any, tmp_path_factory: Any) -> Any:
+    """Verdicts as one piece with their arrow, as words behind it as in Qwen2, and letter by letter.
+
+    The last two know nothing of the form but what its texts repeat.
+    """
+    folder: Path = tmp_path_factory.mktemp("cut")
+    if request.param == "pieces":
+        return tokenizer
+    answers = [render(BAD_MUG)] * 99
+    sizes = {"words": 500, "bytes": 0}
+    write_small_model(folder, (), (), answers, vocabulary=sizes[request.param], pieces=())
+    return read_tokenizer(str(folder))
+
+
+@given(thought=CHAINS_OF_THOUGHT)
+@settings(max_examples=50)
+def test_every_match_and_mismatch_is_found_once(
+    cut_tokenizer: Any, thought: ChainOfThought
+) -> None:
+    """However a tokenizer cuts them; the cause behind the judgement is none of them."""
+    labels = tokenised(example(thought), cut_tokenizer).labels
+
+    found = is_verdict(torch.tensor([labels]), verdict_tokens(cut_tokenizer, STYLE))
+
+    assert int(found.sum()) == len(thought.findings)
+
+
+def test_the_verdicts_tokens_tell_them_apart(tokenizer: Any) -> None:
+    """Where both are pieces of their own, these are the pieces."""
+    found = verdict_tokens(tokenizer, STYLE)
+
+    assert found.before == ()
+    assert tokenizer.decode([found.match]) == " -> match\n"
+    assert tokenizer.decode([found.mismatch]) == " -> mismatch\n"
 
 
 def test_a_vocabulary_without_the_labels_is_refused(tokenizer: Any) -> None:
