@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors.torch import load_file
@@ -48,7 +49,7 @@ def read_backbone(name: str = DEFAULT_BACKBONE, *, layers: tuple[int, ...] = ())
 
     `layers` are the encoder's layers to keep, from 1; none: all of them. A folder may also be
     sentence-transformers' (a multi-vector or cross-encoder). Raises `BadInput` where the default's
-    weights are not the published ones.
+    weights are not the published ones, and where a folder's are not an encoder's.
     """
     source = encoder_source(name)
     transformers_logging.set_verbosity_error()  # it lists the pooling layer we leave out on purpose
@@ -140,8 +141,20 @@ def read_head(folder: Path, encoder: PreTrainedModel) -> dict[str, torch.Tensor]
 
 
 def _read_encoder(source: str) -> PreTrainedModel:
+    """Raises `ValueError` where weights are missing: transformers would make them up at random."""
     config = AutoConfig.from_pretrained(source)
-    return AutoModel.from_pretrained(source, **_without_pooling(config))
+    encoder, found = AutoModel.from_pretrained(
+        source, output_loading_info=True, **_without_pooling(config)
+    )
+    missing = sorted(found["missing_keys"])
+    if missing:
+        own = (Path(source) / "student.json").is_file()
+        hint = "; a student starts another one as `ellm export sentence-transformers` writes it"
+        raise ValueError(
+            f"its weights lack {len(missing)} of the encoder's tensors, say `{missing[0]}`"
+            + (hint if own else "")
+        )
+    return cast(PreTrainedModel, encoder)
 
 
 def _without_pooling(config: PretrainedConfig) -> dict[str, bool]:

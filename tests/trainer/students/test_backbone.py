@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModel,
     BertConfig,
@@ -17,8 +18,10 @@ from transformers import (
 )
 
 from relevance.errors import BadInput
+from tests.trainer.make_students import make_checkpoint
 from trainer.students.backbone import DEFAULT_BACKBONE, DEFAULT_SHA256, read_backbone
 from trainer.students.build import StudentShape, build_student
+from trainer.students.checkpoint import write_checkpoint
 from trainer.students.student import PairTexts, StudentKind
 from trainer.students.texts import pad, tokenise
 
@@ -57,6 +60,24 @@ def test_default_weights_that_are_not_the_published_ones_are_refused(tmp_path, m
 
     with pytest.raises(BadInput, match=f"expected weights with SHA-256 {DEFAULT_SHA256}, got"):
         read_backbone()
+
+
+def test_weights_that_are_not_the_encoders_are_refused_and_never_made_up(backbone_folder, tmp_path):
+    """transformers would start those it does not find at random, and train on."""
+    folder = shutil.copytree(backbone_folder, tmp_path / "other")
+    weights = load_file(folder / "model.safetensors")
+    save_file({f"inner.{name}": tensor for name, tensor in weights.items()},
+              folder / "model.safetensors", metadata={"format": "pt"})  # fmt: skip
+
+    with pytest.raises(BadInput, match=r"lack \d+ of the encoder's tensors, say `embeddings"):
+        read_backbone(str(folder))
+
+
+def test_a_checkpoint_as_a_backbone_is_refused_with_the_way_to_do_it(backbone_folder, tmp_path):
+    write_checkpoint(tmp_path / "student", make_checkpoint(backbone_folder))
+
+    with pytest.raises(BadInput, match="as `ellm export sentence-transformers` writes it"):
+        read_backbone(str(tmp_path / "student"))
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
