@@ -21,6 +21,7 @@ def soak_command(
     workers: int = typer.Option(1, min=1, help="Server processes."),
     p99_ratio: float = typer.Option(1.2, help="Most that p99 may grow, last over first window."),
     growth_mb: float = typer.Option(60.0, help="Most that memory may grow, MB an hour."),
+    files: int = typer.Option(8, help="Most open files there may be more, last over first part."),
     port: int = typer.Option(0, help="Port for the service; 0: a free one."),
     out: Path = typer.Option(Path("build/bench"), help="Folder of JSON, table and plot."),
 ) -> None:
@@ -36,7 +37,7 @@ def soak_command(
     rate = per_second or share * _capacity(capacity, candidates)
     stream = requests(read_traffic(data), only_score(candidates), seed=0)
     pace = Pace(rate, seconds, refresh_every, swap_every)
-    bounds = Bounds(p99_ratio=p99_ratio, growth_mb=growth_mb)
+    bounds = Bounds(p99_ratio=p99_ratio, growth_mb=growth_mb, files=files)
     with tempfile.TemporaryDirectory(prefix="ellm-soak-") as name:
         scratch = Path(name)
         items = read_catalogue(find_data_set(data).items)

@@ -224,7 +224,11 @@ def test_commands_come_in_the_order_of_a_first_use():
     assert [point.name for point in sorted(points, key=cli._place)] == [*ORDER, "zoo"]
 
 
-PACKAGE_OF_MODULE = {"sklearn": "scikit-learn", "torchcrf": "pytorch-crf"}
+PACKAGE_OF_MODULE = {
+    "sklearn": "scikit-learn",
+    "torchcrf": "pytorch-crf",
+    "pycrfsuite": "python-crfsuite",
+}
 
 
 def test_every_extra_that_is_hinted_at_exists():
