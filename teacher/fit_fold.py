@@ -5,7 +5,7 @@ train, write, judge. The statistics of fitting are `fit_head.py`'s.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,9 @@ import numpy as np
 from relevance.domain import Item, Judgement, clip_log_odds
 from relevance.errors import BadInput
 from relevance.folds import FoldAssignment, holdout, split
+from relevance.metrics import neg_pr_auc, roc_auc
 from relevance.records import Pair
-from teacher.fit_head import THRESHOLD, FittedHead, fit_head
+from teacher.fit_head import REGULARISATION, THRESHOLD, FittedHead, fit_head
 from teacher.judge_pairs import item_of
 from teacher.lexicon_edits import NO_EDITS, LexiconEdits, edited
 from teacher.mine_lexicon import mine_lexicon
@@ -28,6 +29,21 @@ from teacher.online.signals import SIMILARITY, STUDENT, Signals
 from teacher.signal_files import NO_TABLE, SignalTable
 
 Progress = Callable[[Sequence[Pair]], Iterable[Pair]]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Which numbers no head reads, and how little its linear part is shrunk."""
+
+    left_out: tuple[str, ...]
+    regularisation: float
+
+
+# Where queries are few beside their pairs, numbers of the query alone tell one query's share of
+# Good and nothing of others'; where they are many and alike, they help.
+USUAL_FORM = Form(QUERY_ALONE, REGULARISATION)
+OTHER_FORM = Form((), 0.01)
+CLEARLY = 0.0025  # by so much the other form must be better on held-out train pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +165,7 @@ def _inputs(signals: SignalTable, without: frozenset[str]) -> list[Inputs]:
     similarities = () if SIMILARITY in without else signals.similarities
     students = () if STUDENT in without else signals.students
     choices = ((similarities, students), ((), students), (similarities, ()), ((), ()))
-    return [Inputs(families, *chosen, QUERY_ALONE) for chosen in dict.fromkeys(choices)]
+    return [Inputs(families, *chosen) for chosen in dict.fromkeys(choices)]
 
 
 def _fit_heads(
@@ -158,14 +174,29 @@ def _fit_heads(
     """A head for each set of inputs that any train pair can feed, fitted on all that can."""
     good = np.array([bool(pair.good) for pair in pairs])
     groups = np.unique([data.group_of(pair) for pair in pairs], return_inverse=True)[1]
-    fitted = []
-    for inputs in wanted:
-        at = [row for row, reading in enumerate(train) if inputs.given_by(reading.signals)]
-        if at:
-            rows = np.stack([inputs.row(train[n].features, train[n].signals) for n in at])
-            head = fit_head(rows, good[at], groups[at], inputs=inputs)
-            fitted.append(_FittedRows(head, {row: place for place, row in enumerate(at)}))
-    return fitted
+
+    def fitted(inputs: Inputs, form: Form) -> _FittedRows | None:
+        read = replace(inputs, left_out=form.left_out)
+        at = [row for row, reading in enumerate(train) if read.given_by(reading.signals)]
+        if not at:
+            return None
+        rows = np.stack([read.row(train[n].features, train[n].signals) for n in at])
+        head = fit_head(rows, good[at], groups[at], inputs=read, regularisation=form.regularisation)
+        return _FittedRows(head, {row: place for place, row in enumerate(at)})
+
+    usual, other = (fitted(wanted[-1], form) for form in (USUAL_FORM, OTHER_FORM))
+    assert usual is not None  # the last inputs need no signal
+    assert other is not None
+    is_better = _held_out_merit(other, good) > _held_out_merit(usual, good) + CLEARLY
+    form, last = (OTHER_FORM, other) if is_better else (USUAL_FORM, usual)
+    found = [*(fitted(inputs, form) for inputs in wanted[:-1]), last]
+    return [each for each in found if each is not None]
+
+
+def _held_out_merit(fitted: _FittedRows, good: np.ndarray) -> float:
+    """Mean of ROC-AUC and Neg PR-AUC of what each train pair got from a head not fitted on it."""
+    labels, log_odds = good[list(fitted.place_of)], fitted.fitted.held_out
+    return (roc_auc(labels, log_odds) + neg_pr_auc(labels, log_odds)) / 2
 
 
 def _blinded(fold: _Fold) -> _Fold:

@@ -5,6 +5,7 @@ Validation and test pairs never come here.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -41,24 +42,32 @@ class FittedHead:
     inner: Int[np.ndarray, " pairs"]
 
 
-def fit_head(rows: Rows, good: Good, groups: Groups, *, inputs: Inputs) -> FittedHead:
+def fit_head(
+    rows: Rows,
+    good: Good,
+    groups: Groups,
+    *,
+    inputs: Inputs,
+    regularisation: float = REGULARISATION,
+) -> FittedHead:
     """Fit on all pairs, cross-fit for held-out log-odds, calibrate on those.
 
-    `rows` hold the head's `inputs`; `groups` keeps a query and its variants in one inner fold.
-    Raises `BadInput` where the labels cannot carry a fit.
+    `rows` hold the head's `inputs`; `groups` keeps a query and its variants in one inner fold;
+    `regularisation` is the linear part's. Raises `BadInput` where the labels cannot carry a fit.
     """
     if good.all() or not good.any() or len(np.unique(groups)) < INNER_FOLDS:
         raise BadInput(
             f"fitting a judge: expected Good and Bad pairs of at least {INNER_FOLDS} queries, "
             f"got {int(good.sum())} Good of {len(good)} pairs and {len(np.unique(groups))} queries"
         )
+    fit = partial(fit_uncalibrated, inputs=inputs, regularisation=regularisation)
     raw, inner = np.zeros(len(good)), np.zeros(len(good), dtype=np.int64)
     for fold, (rest, held) in enumerate(GroupKFold(INNER_FOLDS).split(rows, good, groups)):
-        part = fit_uncalibrated(rows[rest], good[rest], groups[rest], inputs=inputs)
+        part = fit(rows[rest], good[rest], groups[rest])
         raw[held] = part.raw(rows[held])
         inner[held] = fold
     slope, offset = calibrating_line(raw, good)
-    head = fit_uncalibrated(rows, good, groups, inputs=inputs)
+    head = fit(rows, good, groups)
     return FittedHead(replace(head, slope=slope, offset=offset), slope * raw + offset, inner)
 
 
@@ -111,12 +120,21 @@ def fit_signed(
 _BOUNDS = {1: (0, None), -1: (None, 0), 0: (None, None)}
 
 
-def fit_uncalibrated(rows: Rows, good: Good, groups: Groups, *, inputs: Inputs) -> Head:
+def fit_uncalibrated(
+    rows: Rows,
+    good: Good,
+    groups: Groups,
+    *,
+    inputs: Inputs,
+    regularisation: float = REGULARISATION,
+) -> Head:
     """A head whose log-odds rank pairs but are not yet probable."""
     weights = _group_weights(groups)
     means, scales = rows.mean(axis=0), rows.std(axis=0)
     scales[scales < 1e-9] = 1.0  # constant columns
-    fitted, bias = fit_signed((rows - means) / scales, good, weights, inputs.signs)
+    fitted, bias = fit_signed(
+        (rows - means) / scales, good, weights, inputs.signs, regularisation=regularisation
+    )
     return Head(
         inputs=inputs,
         means=tuple(means.tolist()),

@@ -9,7 +9,7 @@ from relevance.domain import Item
 from relevance.errors import BadInput
 from relevance.folds import split
 from relevance.records import Pair
-from teacher.fit_fold import fit_fold
+from teacher.fit_fold import OTHER_FORM, USUAL_FORM, Form, fit_fold
 from teacher.online.catalogue import CatalogueJudge
 from teacher.online.signals import Signals
 from teacher.signal_files import SignalTable
@@ -37,6 +37,18 @@ def test_a_catch_that_works_catches_an_item_that_is_not_held_out(tmp_path: Path)
     fit_fold(replace(data, items={**data.items, **planted}), tmp_path)
 
     assert "zyxomat" in (tmp_path / "lexicon.json").read_text()
+
+
+@pytest.mark.parametrize(("clearly", "form"), [(-1.0, OTHER_FORM), (1.0, USUAL_FORM)])
+def test_heads_read_the_querys_own_numbers_only_where_held_out_pairs_clearly_gain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clearly: float, form: Form
+) -> None:
+    monkeypatch.setattr("teacher.fit_fold.CLEARLY", clearly)
+
+    fit_fold(fold_data(), tmp_path)
+
+    heads = CatalogueJudge.read(tmp_path).weights.heads
+    assert {head.inputs.left_out for head in heads} == {form.left_out}
 
 
 def test_turning_test_labels_over_changes_nothing(tmp_path: Path) -> None:
