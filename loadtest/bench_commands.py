@@ -26,6 +26,7 @@ def service_command(
     data: Path = typer.Option(..., help="Data set whose queries and items are asked for."),
     out: Path = typer.Option(Path("build/bench"), help="Folder of the JSON and the table."),
     rounds: int = typer.Option(10, min=1, help="Alternating rounds of single requests."),
+    requests: int = typer.Option(20, min=5, help="So many to each in a row; the median counts."),
     load_seconds: float = typer.Option(3.0, min=0.5, help="Length of each stretch of load."),
     peer_python: Path = typer.Option(
         Path(sys.executable), help="Python that has sentence-transformers, for the peer."
@@ -35,7 +36,7 @@ def service_command(
     from loadtest.service_bench import Calls, Plan, measure_latencies, measure_load
     from loadtest.traffic import Traffic, read_traffic
 
-    plan = Plan(rounds=rounds, load_seconds=load_seconds)
+    plan = Plan(rounds=rounds, requests=requests, load_seconds=load_seconds)
     visitors = read_traffic(data).visitors
     with _standing(store, peer_python) as (service, bare, peer, parts, item_ids):
         calls = Calls(Traffic(visitors, item_ids))
