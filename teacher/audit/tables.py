@@ -126,7 +126,7 @@ def least_share(wrong: int, pairs: int) -> float:
     share, spread = wrong / pairs, Z * Z / pairs
     centre = share + spread / 2
     half = Z * math.sqrt(share * (1 - share) / pairs + spread / (4 * pairs))
-    return max((centre - half) / (1 + spread), 0.0)
+    return min(max((centre - half) / (1 + spread), 0.0), share)  # rounding may leave 1e-18 of 0
 
 
 def _aspect_row(aspect: str, cases: Sequence[Case]) -> AspectRow:

@@ -96,6 +96,10 @@ def test_one_wrong_of_one_does_not_lead() -> None:
     assert [row.query for row in query_rows([*alone, *often, *right])] == ["red bottle", "oak desk"]
 
 
+def test_wilsons_end_of_nothing_wrong_is_nothing():
+    assert [least_share(0, pairs) for pairs in range(1, 500)] == [0.0] * 499
+
+
 @given(pairs=st.integers(1, 200), data=st.data())
 def test_wilsons_end_solves_its_equation(pairs, data) -> None:
     wrong = data.draw(st.integers(0, pairs))
