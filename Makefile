@@ -33,7 +33,7 @@ test: check ## style, types, layers, then the fast tests
 test-all: check $(ENGINE)/.ready ## the slow tests, which `test` leaves out; needs what deploy/test-packages.txt names
 	$(BIN)/python -m pytest -m "slow or network"
 
-test-vllm: $(VENV)/.all-installed $(ENGINE)/.ready ## the LLM teacher's road on the real engine; at most 20 minutes
+test-vllm: $(VENV)/.all-installed $(ENGINE)/.ready ## the language-model teacher's road on the real engine; at most 20 minutes
 	$(BIN)/python -m pytest tests/vllm -m "slow or network" -s
 
 # torchvision, torchaudio and torchcodec come without CPU builds and fail to import.
