@@ -69,7 +69,7 @@ def _asked(process: subprocess.Popen[bytes], service: str, pair: Pair) -> dict[s
                     break
             except httpx.HTTPError:
                 time.sleep(0.3)
-        body = {"query": pair.query, "item_id": pair.item_id, "deadline_ms": 240_000}
+        body = {"query": pair.query, "item_id": pair.item_id, "deadline_ms": 60_000}
         reply = http.post(f"{service}/explain", json=body)
     assert reply.is_success, reply.text
     found: dict[str, Any] = reply.json()
