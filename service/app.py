@@ -26,6 +26,7 @@ from service.error_handlers import add_error_handlers
 from service.experiments.opening import open_experiments
 from service.explanations import Explanations
 from service.fair_queue import FairQueue
+from service.garbage import keep_modules
 from service.keeping import Keeping, missing_texts
 from service.lifecycle import Lifecycle, following_signals
 from service.limits import Limits
@@ -82,6 +83,7 @@ def create_app(
 
     `opened` opens a bundle with its items, `explanations` the teachers; tests hand in their own.
     """
+    is_process = settings is None  # a server's, not a test's
     if settings is None:
         settings = read_settings()
         configure(settings)
@@ -108,6 +110,8 @@ def create_app(
         telemetry=lambda: getattr(app.state, "telemetry", None),
         is_draining=lambda: _is_draining(app),
     )
+    if is_process:
+        keep_modules()
     return app
 
 

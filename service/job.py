@@ -23,6 +23,19 @@ class Job:
     missing: MissingTexts = MissingTexts()
     variant: ServedVariant | UnsetType = UNSET
 
+    def served(self, variant: ServedVariant) -> "Job":
+        """The same job, answered in a variant's name."""
+        return Job(self.snapshot, self.limits, self.deadline, self.work, self.missing, variant)
+
+    def put_to(self, snapshot: Snapshot, variant: ServedVariant | UnsetType = UNSET) -> "Job":
+        """The job for another store's snapshot, in which nothing is remembered or kept."""
+        missing = MissingTexts(self.missing.budget)
+        return Job(snapshot, self.limits, self.deadline, self.work, missing, variant)
+
+    def watched(self, deadline: Deadline) -> "Job":
+        """The job with a work of its own and until another moment."""
+        return Job(self.snapshot, self.limits, deadline, Work(), self.missing, self.variant)
+
     @property
     def origin(self) -> Origin:
         """Where this request's answer comes from."""

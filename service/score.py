@@ -72,8 +72,15 @@ def rank(job: Job, asked: Candidates, *, on_missing: OnMissing = OnMissing.ENCOD
 def best_first(
     scores: Float64[np.ndarray, " candidates"], top_n: int | None = None
 ) -> Int64[np.ndarray, " shown"]:
-    """Indexes from the best score to the worst; equal ones keep their order, NaN comes last."""
-    return np.argsort(-scores, kind="stable")[:top_n]
+    """Indexes from the best score to the worst; equal ones keep their order, NaN comes last.
+
+    NumPy's fastest order is a third of the stable one's time and as good where no two are equal.
+    """
+    order = np.argsort(-scores)
+    ordered = scores[order]
+    if not (ordered[1:] < ordered[:-1]).all():
+        order = np.argsort(-scores, kind="stable")
+    return order[:top_n]
 
 
 def score_cached(

@@ -13,7 +13,6 @@ from typing import Any, Protocol, TypeVar
 from relevance.experiments.pair_log import Role
 from relevance.experiments.plan import CONTROL, NOTHING, Assignment, Plan
 from relevance.text import normalise
-from service.deadline import Deadline
 from service.experiments.counts import Answered, ExperimentCounts
 from service.experiments.pair_log import Logged, PairLog
 from service.experiments.shadow import Shadows
@@ -23,7 +22,6 @@ from service.job import Job
 from service.snapshot import Snapshot
 from service.telemetry.observed import current
 from service.wire import ServedVariant
-from service.work import Work
 
 REFUSED_PLAN = "experiments_refused"  # the `degraded` reason: the file changed and cannot be used
 
@@ -107,10 +105,8 @@ class Experiments:
             return job
         served = ServedVariant(assigned.experiment, assigned.variant, assigned.variant)
         if assigned.variant == CONTROL:
-            return replace(job, variant=served)
-        snapshot = running.variants[assigned.variant].snapshot
-        missing = replace(job.missing, write_back=None, absent=None)
-        return replace(job, snapshot=snapshot, missing=missing, variant=served)
+            return job.served(served)
+        return job.put_to(running.variants[assigned.variant].snapshot, served)
 
     def answered(self, job: Job, body: Body, compute: Compute[Body, Reply], asked: Asked) -> Reply:
         """The reply of the variant the request belongs to, else or instead control's.
@@ -176,22 +172,18 @@ class _Request:
 
     def answered(self, running: Running) -> tuple[Any, Outcome, Snapshot]:
         """The reply, how it came about, and the snapshot it was made from."""
-        control = replace(self.job, **self._served(CONTROL))
-        if self.assigned is None or self.assigned.variant == CONTROL:
-            return self.compute(control, self.body), Outcome.ANSWERED, control.snapshot
+        if self.assigned is None:
+            return self.compute(self.job, self.body), Outcome.ANSWERED, self.job.snapshot
+        if self.assigned.variant == CONTROL:
+            return self._by_control(self.assigned, Outcome.ANSWERED)
         variant = running.variants[self.assigned.variant]
-        job = replace(
-            self.job,
-            snapshot=variant.snapshot,
-            missing=replace(self.job.missing, write_back=None, absent=None),
-            **self._served(variant.name),
-        )
+        job = self.job.put_to(variant.snapshot, _served(self.assigned, variant.name))
         try:
             turn = self.asked.turn or Turn()
             reply = variant.answer(job, self.body, self.compute, turn)
         except FellBack as fell_back:
             self.job.work.degraded += (fell_back.outcome.value,)
-            return self.compute(control, self.body), fell_back.outcome, control.snapshot
+            return self._by_control(self.assigned, fell_back.outcome)
         return reply, Outcome.ANSWERED, job.snapshot
 
     def logged(self, answering: Snapshot) -> Logged:
@@ -212,13 +204,7 @@ class _Request:
 
     def shadow(self, variant: LiveVariant, log: PairLog | None) -> Callable[[], None]:
         """Scoring the same request with a variant, and logging that where the answer was."""
-        job = replace(
-            self.job,
-            snapshot=variant.snapshot,
-            deadline=Deadline(),
-            work=Work(),
-            missing=replace(self.job.missing, write_back=None, absent=None, budget=None),
-        )
+        job = Job(variant.snapshot, self.job.limits)  # no deadline, and nothing to be kept
         logged = replace(
             self.logged(self.job.snapshot),
             role=Role.SHADOW,
@@ -235,11 +221,13 @@ class _Request:
 
         return scored
 
-    def _served(self, answering: str) -> dict[str, Any]:
-        if self.assigned is None:
-            return {}
-        one = self.assigned
-        return {"variant": ServedVariant(one.experiment, one.variant, answering)}
+    def _by_control(self, assigned: Assignment, outcome: Outcome) -> tuple[Any, Outcome, Snapshot]:
+        job = self.job.served(_served(assigned, CONTROL))
+        return self.compute(job, self.body), outcome, job.snapshot
+
+
+def _served(assigned: Assignment, answering: str) -> ServedVariant:
+    return ServedVariant(assigned.experiment, assigned.variant, answering)
 
 
 def _assigned(running: Running, body: object, asked: Asked) -> Assignment | None:

@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from threading import Lock
 from typing import TypeVar
@@ -18,6 +18,7 @@ from anyio import CapacityLimiter, to_thread
 
 from relevance.experiments.plan import StoreVariant
 from service.current_watch import CurrentWatch, OpenPair, prepare
+from service.deadline import Deadline
 from service.experiments.turn import Abandoned, Turn
 from service.job import Job
 from service.redis_tier.breaker import Breaker
@@ -26,7 +27,6 @@ from service.run_folder import Phase, RunFolder, WorkerState
 from service.self_check import SelfCheck
 from service.settings import Settings
 from service.snapshot import Snapshot
-from service.work import Work
 
 IN_A_ROW = 5  # failures after which the variant is left alone for a while
 HEARTBEAT = 1.0
@@ -122,7 +122,7 @@ class Patience:
         turn.begin(min(self._timeout_s, job.deadline.seconds_left() + GRACE_S))
         # What nobody waits for any more ends at its next look at the clock.
         stop_at = min(job.deadline.at, job.deadline.clock() + self._timeout_s + GRACE_S)
-        return replace(job, work=Work(), deadline=replace(job.deadline, at=stop_at))
+        return job.watched(Deadline(stop_at, job.deadline.clock))
 
     def _computed(self, job: Job, body: Body, compute: Compute[Body, Reply], turn: Turn) -> Reply:
         try:

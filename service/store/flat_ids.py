@@ -8,10 +8,12 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Int64, UInt8, UInt64
 
+WIDE = (pa.large_string(), pa.large_binary())  # with offsets of 64 bits
+
 
 @dataclass(frozen=True, slots=True)
 class FlatIds:
-    """Id k is `content[offsets[k] : offsets[k + 1]]`."""
+    """Id k is `content[offsets[k] : offsets[k + 1]]`; the first begins at 0."""
 
     content: UInt8[np.ndarray, " bytes"]
     offsets: UInt64[np.ndarray, " ids_and_one"]
@@ -19,16 +21,13 @@ class FlatIds:
     @classmethod
     def of(cls, encoded: Sequence[bytes]) -> Self:
         """Flatten encoded ids."""
-        offsets = np.zeros(len(encoded) + 1, np.uint64)
-        lengths = np.fromiter(map(len, encoded), np.uint64, len(encoded))
-        np.cumsum(lengths, out=offsets[1:])
-        return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets)
+        return cls.of_column(pa.array(encoded, pa.large_binary()))
 
     @classmethod
-    def of_column(cls, column: pa.StringArray) -> Self:
+    def of_column(cls, column: pa.StringArray | pa.LargeBinaryArray) -> Self:
         """The ids of an Arrow column without nulls, its bytes not copied."""
         _, offsets_buffer, content = column.buffers()
-        width = np.int64 if pa.types.is_large_string(column.type) else np.int32
+        width = np.int64 if column.type in WIDE else np.int32
         found = np.frombuffer(offsets_buffer, width) if offsets_buffer else np.zeros(1, width)
         offsets = found[column.offset : column.offset + len(column) + 1].astype(np.uint64)
         shown = np.frombuffer(content, np.uint8) if content else np.empty(0, np.uint8)
@@ -74,17 +73,19 @@ class FlatIds:
 
     def hold(self, places: Int64[np.ndarray, " ids"], asked: "FlatIds") -> Bool[np.ndarray, " ids"]:
         """Whether the id at `places[k]` is `asked`'s id k."""
-        starts = self.offsets[places].astype(np.int64)
-        asked_starts = asked.offsets[:-1].astype(np.int64)
-        lengths = asked.offsets[1:].astype(np.int64) - asked_starts
-        same = self.offsets[places + 1].astype(np.int64) - starts == lengths
-        lengths = np.where(same, lengths, 0)  # nothing to compare where the lengths differ
+        starts = self.offsets[places].view(np.int64)
+        bounds = asked.offsets.view(np.int64)
+        lengths = bounds[1:] - bounds[:-1]
+        same = self.offsets[places + 1].view(np.int64) - starts == lengths
+        theirs = asked.content
+        if not same.all():  # nothing to compare where the lengths differ
+            theirs, lengths = theirs[np.repeat(same, lengths)], np.where(same, lengths, 0)
         ends = np.cumsum(lengths)
-        within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
-        ours = self.content[np.repeat(starts, lengths) + within]
-        theirs = asked.content[np.repeat(asked_starts, lengths) + within]
-        differing = np.concatenate([[0], np.cumsum(ours != theirs)])
-        return same & (differing[ends] == differing[ends - lengths])
+        ours = np.repeat(starts - ends + lengths, lengths)
+        ours += np.arange(len(ours))
+        differing = np.flatnonzero(self.content[ours] != theirs)
+        same[np.searchsorted(ends, differing, side="right")] = False
+        return same
 
 
 def encode_ids(item_ids: Iterable[str]) -> list[bytes]:

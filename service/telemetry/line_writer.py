@@ -1,6 +1,8 @@
 """Writes log lines from a thread of its own, so that a reader that stands still cannot hold us up.
 
-Where more lines wait than fit, the newest are dropped and counted: answering goes before telling.
+Lines wait a moment for company: a thread woken for each would take the interpreter's lock from the
+requests once a line. Where more lines wait than fit, the newest are dropped and counted: answering
+goes before telling.
 """
 
 import os
@@ -10,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 
 MOST_WAITING = 10_000
+GATHER_S = 0.05  # a line's longest wait for others
 
 Write = Callable[[bytes], object]
 
@@ -30,7 +33,7 @@ class LineWriter:
         self._most = most_waiting
         self._waiting: deque[bytes] = deque()
         self._wake = threading.Event()
-        self._is_closing = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="log lines", daemon=True)
         self._thread.start()
 
@@ -40,18 +43,20 @@ class LineWriter:
             self.dropped += 1
             return
         self._waiting.append(line)
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     def close(self, *, patience: float = 2.0) -> None:
         """Write what waits, unless nobody reads it."""
-        self._is_closing = True
+        self._closing.set()
         self._wake.set()
         self._thread.join(patience)
 
     def _work(self) -> None:
-        while not (self._is_closing and not self._waiting):
+        while not (self._closing.is_set() and not self._waiting):
             self._wake.wait()
-            self._wake.clear()
+            self._closing.wait(GATHER_S)
+            self._wake.clear()  # before looking: what comes now wakes again
             lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
             if lines:
                 self._write(b"".join(lines))
