@@ -122,3 +122,14 @@ def test_a_reader_that_stands_still_holds_nobody_up_and_the_newest_lines_are_dro
     kept = b"".join(written).split()
     assert kept == [b"%d" % number for number in range(len(kept))]
     assert len(kept) == 10 - writer.dropped
+
+
+def test_lines_that_come_together_are_written_together() -> None:
+    written: list[bytes] = []
+    writer = LineWriter(written.append)
+    for number in range(500):
+        writer.put(b"%d\n" % number)
+    writer.close()
+
+    assert b"".join(written).split() == [b"%d" % number for number in range(500)]
+    assert len(written) < 50
