@@ -1,4 +1,4 @@
-"""`ellm data`: make the sample shop, split a data set into folds, count it."""
+"""`ellm data`: make the sample shop, split a data set into folds, strip it to titles, count it."""
 
 from pathlib import Path
 
@@ -86,6 +86,19 @@ def hold_out(
     kept = [p for p in candidates if p.query not in refused and not held_out.holds_item(p.item_id)]
     write_pairs(out, kept)
     typer.echo(f"{out}: {len(kept)} of {len(candidates)} pairs, {len(refused)} queries held out")
+
+
+@app.command()
+def titles(
+    data: Path = typer.Option(..., "--data", help="Prefix of a data set, as in DIR/shop."),
+    out: Path = typer.Option(..., "--out", help="Prefix of the data set to write."),
+) -> None:
+    """Write a data set whose items have nothing but id and title; all else stays as it is."""
+    from relevance.records import find_data_set
+    from relevance.titles_only import write_titles_only
+
+    count = write_titles_only(find_data_set(data), out)
+    typer.echo(f"{count} items with their titles alone: {out}")
 
 
 @app.command()

@@ -6,6 +6,7 @@ import typer
 
 from relevance.errors import BadInput
 from relevance.item_text import ItemText
+from trainer.adapt_commands import adapt
 from trainer.contested_commands import contested
 from trainer.nested_commands import nested
 
@@ -222,5 +223,6 @@ def choose(
     typer.echo(f"the best of {len(cards)} runs: {out}")
 
 
+app.command()(adapt)
 app.command()(contested)
 app.command()(nested)

@@ -1,6 +1,7 @@
-"""Recipes: frozen values that say how one student is trained. A run's folder names its recipe.
+"""Recipes: frozen values that say how one student is trained, or its encoder adapted beforehand.
 
-Only what a reader would change stands here; the loop is `train.py`.
+A run's folder names its recipe. Only what a reader would change stands here; the loops are
+`train.py` and `adapt.py`.
 """
 
 from dataclasses import dataclass, replace
@@ -92,6 +93,35 @@ class Recipe:
             self.pseudo_blocks,
         )
         return any(weight > 0 for weight in distilled)
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptation:
+    """How an encoder is adapted to a shop's own texts before it sees a label (`adapt.py`).
+
+    A step contrasts `texts` texts of one kind, queries or item texts, each with a random share of
+    its own words between `least_share` and `most_share`: two to seven of a title's some seventeen,
+    about as many as a query has. Rate, decay and warm-up are AdamW's as a recipe's are; lengths
+    count real tokens. Batch, temperature and rate are those of unsupervised SimCSE (Gao et al.,
+    EMNLP 2021: 64, 0.05, 3e-5), not searched.
+    """
+
+    steps: int
+    texts: int = 64
+    learning_rate: float = 3e-5
+    weight_decay: float = 0.01
+    warmup_share: float = 0.08
+    temperature: float = 0.05
+    least_share: float = 0.1
+    most_share: float = 0.4
+    query_tokens: int = 16
+    item_tokens: int = 32
+    item_text: ItemText = ItemText.TITLE
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.texts < 2:
+            raise BadInput(f"texts: expected at least 2 to tell apart in a step, got {self.texts}")
 
 
 def ce() -> Recipe:

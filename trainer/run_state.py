@@ -15,7 +15,7 @@ import torch
 
 from relevance.atomic import replacing_file
 from relevance.errors import BadInput
-from trainer.recipes import Recipe
+from trainer.recipes import Adaptation, Recipe
 
 FORMAT = "relevance-run/1"
 
@@ -66,7 +66,7 @@ def read_state(path: Path, *, fingerprint: str) -> RunState | None:
     return state
 
 
-def fingerprint_of(recipe: Recipe, backbone: str, data: Iterable[object]) -> str:
+def fingerprint_of(recipe: Recipe | Adaptation, backbone: str, data: Iterable[object]) -> str:
     """Sixteen hex digits over the recipe, the backbone's name and everything learned from."""
     digest = hashlib.sha256(json.dumps([asdict(recipe), backbone], sort_keys=True).encode())
     for row in data:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from trainer.study.material import StudyMaterial
     from trainer.study.plan import Plan
     from trainer.study.rows import Row
+    from trainer.study.slices import Keys
 
 app = typer.Typer(help="Reproduce the shape of the paper's tables on any data set.")
 
@@ -85,6 +86,7 @@ def _run(
 
     from relevance.atomic import write_text
     from trainer.study.cells import write_cell
+    from trainer.study.rows import BASELINE
     from trainer.study.run_cell import Bench, run_cell
     from trainer.study.slices import slices_of
     from trainer.study.tables import render_tables
@@ -94,7 +96,7 @@ def _run(
     tables = out / f"study-{material.found.name}{'-quick' if quick else ''}.md"
     bench, finished = Bench(material, every, cache, out / "runs"), list(plan.finished)
 
-    slices = slices_of(material.labelled)
+    slices = {**slices_of(material.labelled), **_cut(every[BASELINE], material)}
 
     def write_tables() -> None:
         page = render_tables(
@@ -110,3 +112,17 @@ def _run(
         write_tables()  # an interrupted study leaves tables too
     write_tables()
     typer.echo(f"tables: {tables}")
+
+
+def _cut(baseline: "Row", material: "StudyMaterial") -> "dict[str, Keys]":
+    """The pairs that the baseline's lengths cut, and the others."""
+    from trainer.examples import TextLengths
+    from trainer.students.backbone import read_tokenizer
+    from trainer.study.truncation import cut_at_lengths
+
+    recipe = baseline.recipe
+    if recipe is None:
+        return {}
+    lengths = TextLengths(recipe.query_tokens, recipe.item_tokens, recipe.item_text)
+    tokenizer = read_tokenizer(material.backbone)
+    return cut_at_lengths(material.labelled, material.catalogue, tokenizer, lengths)

@@ -6,9 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from relevance.data_commands import app
+from relevance.domain import Item
 from relevance.errors import BadInput
 from relevance.folds import read_folds
-from relevance.records import Pair, read_pairs, write_pairs
+from relevance.records import Pair, find_data_set, read_catalogue, read_pairs, write_pairs
 
 QUERIES = [f"{colour} {thing}" for colour in ("red", "oak", "steel") for thing in ("desk", "lamp")]
 
@@ -67,3 +68,30 @@ def test_pairs_that_hold_test_queries_or_items_are_left_out(shop, tmp_path):
 
     assert found.exit_code == 0
     assert read_pairs(tmp_path / "clean.parquet") == (Pair("green sofa", "new"),)
+
+
+def test_titles_alone_are_left_of_items_and_all_else_is_as_it_was(tmp_path):
+    (tmp_path / "shop_items.csv").write_text(
+        "item_id,title,brand,bullet_points,extra\n1,Oak  desk,Acme,Solid oak,9\n2,,Acme,,\n"
+    )
+    (tmp_path / "shop_pairs.csv").write_text("query,item_id,good,label\ndesk,1,1,Exact\n")
+    (tmp_path / "shop_queries_unlabelled.jsonl").write_text('{"query": "lamp"}\n')
+
+    done = invoke("titles", "--data", tmp_path / "shop", "--out", tmp_path / "titles" / "shop")
+
+    assert done.output == f"2 items with their titles alone: {tmp_path}/titles/shop\n"
+    found = find_data_set(tmp_path / "titles" / "shop")
+    assert read_catalogue(found.items) == (Item("1", "Oak desk"), Item("2", ""))
+    for name in ("shop_pairs.csv", "shop_queries_unlabelled.jsonl"):
+        assert (tmp_path / "titles" / name).read_bytes() == (tmp_path / name).read_bytes()
+    assert found.query_log is None
+
+
+def test_a_data_set_is_never_stripped_in_place(shop, tmp_path):
+    before = (tmp_path / "shop_pairs.parquet").read_bytes()
+
+    with pytest.raises(BadInput, match=r"shop_pairs\.parquet: expected another prefix"):
+        invoke("titles", "--data", shop, "--out", tmp_path / "." / "shop")
+
+    assert (tmp_path / "shop_pairs.parquet").read_bytes() == before
+    assert not (tmp_path / "shop_items.parquet").exists()

@@ -164,3 +164,25 @@ def test_a_recipe_that_learns_from_a_teacher_is_refused_without_judgements(shop,
             "--out", tmp_path / "student")  # fmt: skip
 
     assert not (tmp_path / "student").exists()
+
+
+def test_an_encoder_is_adapted_to_a_pools_texts_and_students_start_from_it(
+    shop, tmp_path, wide_backbone_folder
+):
+    data, folds = shop
+    pool, out = tmp_path / "pool.parquet", tmp_path / "adapted"
+    write_pairs(pool, shop_pairs(labelled=False)[:90])
+
+    done = run(
+        *("adapt", "--data", data, "--pool", pool, "--out", out, "--steps", 2, "--texts", 4),
+        *("--backbone", wide_backbone_folder),
+    )
+
+    assert done.exit_code == 0
+    assert "adapted to 3 queries and 30 item texts; last loss" in done.output
+    trained = run(
+        *("student", "--data", data, "--folds", folds, "--fold", 0, "--recipe", "ce"),
+        *("--steps", 1, "--backbone", out, "--out", tmp_path / "student"),
+    )
+    assert trained.exit_code == 0
+    assert (tmp_path / "student" / "student.json").exists()

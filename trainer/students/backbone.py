@@ -56,16 +56,18 @@ def read_backbone(name: str = DEFAULT_BACKBONE, *, layers: tuple[int, ...] = ())
     transformers_logging.disable_progress_bar()
     try:
         encoder = _read_encoder(source)
-        fast = AutoTokenizer.from_pretrained(source, use_fast=True).backend_tokenizer
     except (OSError, ValueError) as fault:
-        raise BadInput(
-            f"backbone `{name}`: expected a Hugging Face id, a folder or "
-            f"`{DEFAULT_BACKBONE}`: {str(fault).splitlines()[0]}"
-        ) from fault
+        raise _unreadable(name, fault) from fault
+    tokenizer = _tokenizer_in(source, name)
     head = read_head(Path(source), encoder)
     if layers:
         keep_layers(encoder, layers)
-    return Backbone(name, encoder.float(), bare_tokenizer(fast), head)
+    return Backbone(name, encoder.float(), tokenizer, head)
+
+
+def read_tokenizer(name: str = DEFAULT_BACKBONE) -> Tokenizer:
+    """The backbone's tokenizer without its weights; raises `BadInput` where there is none."""
+    return _tokenizer_in(encoder_source(name), name)
 
 
 def encoder_source(name: str) -> str:
@@ -138,6 +140,21 @@ def read_head(folder: Path, encoder: PreTrainedModel) -> dict[str, torch.Tensor]
         return {}
     prefix, inside = f"{encoder.base_model_prefix}.", encoder.state_dict().keys()
     return {n: t for n, t in load_file(weights).items() if n.removeprefix(prefix) not in inside}
+
+
+def _tokenizer_in(source: str, name: str) -> Tokenizer:
+    try:
+        found = AutoTokenizer.from_pretrained(source, use_fast=True)
+    except (OSError, ValueError) as fault:
+        raise _unreadable(name, fault) from fault
+    return bare_tokenizer(found.backend_tokenizer)
+
+
+def _unreadable(name: str, fault: Exception) -> BadInput:
+    return BadInput(
+        f"backbone `{name}`: expected a Hugging Face id, a folder or "
+        f"`{DEFAULT_BACKBONE}`: {str(fault).splitlines()[0]}"
+    )
 
 
 def _read_encoder(source: str) -> PreTrainedModel:

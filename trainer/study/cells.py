@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from relevance.errors import BadInput
 from trainer.study.rows import Row
 
 FORMAT = "relevance-cell/1"
+SHOWN_ONLY = ("tables", "folds", "seeds")  # where a row is shown and how often it is wanted
+ADDED_LATER = ("adaptation", "teacher")  # at their default not in a key: older cells keep theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,7 @@ class Cell:
     @property
     def key(self) -> str:
         """Twelve hex digits over all that decides the result."""
-        about = {n: v for n, v in asdict(self.row).items() if n not in ("tables", "folds", "seeds")}
-        content = [about, self.fold, self.seed, self.inputs, FORMAT]
+        content = [_deciding(self.row), self.fold, self.seed, self.inputs, FORMAT]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -42,6 +43,14 @@ class Cell:
         """Readable first, unique last."""
         plain = re.sub(r"[^a-z0-9]+", "-", self.row.name.casefold()).strip("-")
         return f"{plain}-fold{self.fold}-seed{self.seed}-{self.key}.json"
+
+
+def _deciding(row: Row) -> dict[str, Any]:
+    """The row's fields that decide a result."""
+    about = asdict(row)
+    defaults = {field.name: field.default for field in fields(Row)}
+    silent = [name for name in ADDED_LATER if about[name] == defaults[name]]
+    return {name: value for name, value in about.items() if name not in (*SHOWN_ONLY, *silent)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,8 +2,9 @@
 
 The folders are laid out as `ellm demo` leaves them: `folds.parquet`, and in `fold0`, `fold1` …
 `pool.parquet`, `pool_judgements.parquet` and `teacher/judgements.parquet`; judgements may also be
-folders of shards, with that name or without its suffix. A fold without them can still run the rows
-that need no teacher.
+folders of shards, with that name or without its suffix. Another teacher's judgements lie in a
+folder within the fold's, laid out alike. A fold without them can still run the rows that need no
+teacher.
 """
 
 import hashlib
@@ -27,6 +28,7 @@ from relevance.records import (
 from trainer.fold_data import read_training_data
 from trainer.material import TrainingData
 from trainer.ranking import read_gains
+from trainer.study.rows import Row
 
 
 @dataclass(frozen=True)
@@ -75,22 +77,34 @@ class StudyMaterial:
         """The fold's train, validation and test pairs."""
         return split(self.assignment, self.labelled, fold=fold)
 
-    def teacher_files(self, fold: int) -> tuple[Path, Path, Path]:
-        """The fold's pool, its judgements, and those of the labelled pairs."""
+    def teacher_files(self, fold: int, teacher: str = "") -> tuple[Path, Path, Path]:
+        """The fold's pool, its judgements, and those of the labelled pairs.
+
+        Another `teacher` has a folder of that name in the fold's, and judges the same pool.
+        """
         folder = self.folder / f"fold{fold}"
         judged, labelled = (
-            _file_or_shards(folder / name)
+            _file_or_shards(folder / teacher / name)
             for name in ("pool_judgements.parquet", "teacher/judgements.parquet")
         )
         return folder / "pool.parquet", judged, labelled
 
-    def has_teacher(self, fold: int) -> bool:
+    def has_teacher(self, fold: int, teacher: str = "") -> bool:
         """Whether all of the teacher's files are there."""
-        return all(path.exists() for path in self.teacher_files(fold))
+        return all(path.exists() for path in self.teacher_files(fold, teacher))
 
-    def training_data(self, fold: int, *, taught: bool) -> TrainingData:
+    def has_pool(self, fold: int) -> bool:
+        """Whether the fold has unlabelled pairs."""
+        return self.teacher_files(fold)[0].exists()
+
+    def pool_pairs(self, fold: int) -> Sequence[Pair]:
+        """The fold's unlabelled pairs, which nothing of its test part may be in."""
+        folds, pool = self.folder / "folds.parquet", self.teacher_files(fold)[0]
+        return read_training_data(self.data, folds, fold=fold, pool=pool, judgements=()).pool
+
+    def training_data(self, fold: int, *, taught: bool, teacher: str = "") -> TrainingData:
         """What a student of the fold may learn from, with the teacher's judgements if `taught`."""
-        pool, judged, labelled = self.teacher_files(fold)
+        pool, judged, labelled = self.teacher_files(fold, teacher)
         return read_training_data(
             self.data,
             self.folder / "folds.parquet",
@@ -99,11 +113,23 @@ class StudyMaterial:
             judgements=(judged, labelled) if taught else (),
         )
 
-    def inputs(self, fold: int, *, taught: bool) -> str:
+    def inputs_of(self, row: Row, fold: int) -> str:
+        """`inputs` for what a row reads."""
+        return self.inputs(
+            fold,
+            taught=row.needs_teacher,
+            teacher=row.teacher,
+            adapted=row.adaptation is not None,
+        )
+
+    def inputs(self, fold: int, *, taught: bool, teacher: str = "", adapted: bool = False) -> str:
         """Sixteen hex digits over the files a cell of this fold reads, and the backbone."""
         files: Sequence[Path] = (self.found.items, self.found.pairs)
+        pool, *judgements = self.teacher_files(fold, teacher)
         if taught:
-            files = (*files, *self.teacher_files(fold))
+            files = (*files, pool, *judgements)
+        elif adapted:
+            files = (*files, pool)
         digest = hashlib.sha256(f"{self.assignment.hash} {self.backbone}".encode())
         for path in files:
             digest.update(content_digest(path).encode())

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from trainer.settings import changed
 from trainer.study.cells import Cell, CellResult, read_cell
 from trainer.study.material import StudyMaterial
-from trainer.study.rows import Row, Source
+from trainer.study.rows import TITLE_ONLY_FOLDER, Row, Source
 
 # Seconds per optimiser step of a MiniLM-size student, two cores with AVX-512 bfloat16, 16/32
 # tokens (docs/training.md): what a student that has no finished cell is guessed by.
@@ -65,7 +65,7 @@ def plan_study(
             if reason:
                 missing.append(f"{row.name}, fold {fold}: {reason}")
                 continue
-            inputs = material.inputs(fold, taught=row.needs_teacher)
+            inputs = material.inputs_of(row, fold)
             for seed in range(min(row.seeds, bounds.seeds or row.seeds)):
                 cell = Cell(row, fold, seed, inputs)
                 found = read_cell(results, cell)
@@ -94,19 +94,33 @@ def _seconds(cell: Cell, known: Mapping[str, Sequence[float]]) -> float:
     per_step = mean(known[recipe.student]) if recipe.student in known else guess
     searches = bool(cell.row.search) and cell.seed == 0
     tried = [changed(recipe, one) for one in cell.row.search] if searches else [recipe]
-    return sum(one.steps * per_step + OTHER_SECONDS for one in tried)
+    beforehand = 0 if cell.row.adaptation is None else cell.row.adaptation.steps * per_step
+    return beforehand + sum(one.steps * per_step + OTHER_SECONDS for one in tried)
 
 
 def _hindrance(row: Row, fold: int, material: StudyMaterial) -> str:
     """Why a row cannot be run in a fold; empty where it can."""
+    folder = material.folder / f"fold{fold}"
+    if row.adaptation is not None and not material.has_pool(fold):
+        return f"no pool.parquet in {folder} (`ellm data hold-out` makes it)"
     if not row.needs_teacher:
         return ""
-    if not material.has_teacher(fold):
-        return f"no judgements of a teacher in {material.folder / f'fold{fold}'}"
+    if not material.has_teacher(fold, row.teacher):
+        return f"no judgements of a teacher in {folder / row.teacher}{_how(row)}"
     pairs = pq.read_metadata(material.teacher_files(fold)[0]).num_rows
     if row.pool_pairs is not None and row.pool_pairs > pairs:
         return f"the pool has {pairs:,} pairs"
     return ""
+
+
+def _how(row: Row) -> str:
+    """Which commands make a missing teacher that no demo leaves behind."""
+    if row.teacher != TITLE_ONLY_FOLDER:
+        return ""
+    return (
+        " (`ellm data titles`, then `ellm train pool`, `teach fit` and `teach judge` on what it "
+        "wrote)"
+    )
 
 
 def _first_folds_first(cells: Sequence[Cell]) -> list[Cell]:

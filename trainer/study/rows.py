@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from relevance.item_text import ItemText
-from trainer.recipes import CotLoss, Recipe, ce, mkd
+from trainer.recipes import Adaptation, CotLoss, Recipe, ce, mkd
 from trainer.settings import changed
 from trainer.study.settings import StudySettings
 
@@ -48,7 +48,9 @@ class Row:
 
     `pool_pairs` bounds the pool (None: all of it). `taught_by` names the row whose students judge
     the pool in the teacher's place, the mean of `ensemble` seeds. Where there is a `search`, each
-    of its changes to the recipe (as `name=value`) is trained, and inner validation chooses.
+    of its changes to the recipe (as `name=value`) is trained, and inner validation chooses. With an
+    `adaptation` the encoder is adapted to the pool's texts first. `teacher` is the folder within
+    the fold's that another teacher's judgements lie in.
     """
 
     name: str
@@ -61,6 +63,8 @@ class Row:
     taught_by: str | None = None
     ensemble: int = 1
     search: tuple[tuple[str, ...], ...] = ()
+    adaptation: Adaptation | None = None
+    teacher: str = ""
 
     @property
     def needs_teacher(self) -> bool:
@@ -71,6 +75,8 @@ class Row:
 
 BASELINE, MKD = "ColBERT", "MKD-ColBERT"
 BASELINE_STEPS, UNTUNED = "ColBERT, as many steps as MKD", "ColBERT, untuned"
+ADAPTED, TITLE_ONLY = "ColBERT, adapted to the texts", "MKD-ColBERT, title-only teacher"
+TITLE_ONLY_FOLDER = "title_only"
 POOL_SIZES = (0, 5_000, 20_000, 50_000, 100_000)
 QUICK = (MKD, "w/o score", "w/o CoT", "w/o both", BASELINE)
 
@@ -169,6 +175,9 @@ def _controls(plain: Recipe, full: Recipe) -> tuple[Row, ...]:
     return (
         Row("ColBERT, richer item text", where, 2, recipe=replace(plain, item_text=richer)),
         Row("MKD-ColBERT, richer item text", where, 2, recipe=replace(full, item_text=richer)),
+        Row(ADAPTED, where, 2, recipe=plain, adaptation=_adaptation(plain, full)),
+        Row("title-only teacher", where, 2, source=Source.TEACHER, teacher=TITLE_ONLY_FOLDER),
+        Row(TITLE_ONLY, where, 2, recipe=full, teacher=TITLE_ONLY_FOLDER),
         Row(
             "MKD-ColBERT, taught by three ColBERTs",
             where,
@@ -189,4 +198,18 @@ def _controls(plain: Recipe, full: Recipe) -> tuple[Row, ...]:
         Row("MKD-ColBERT, learned scorer", where, 2, recipe=replace(full, student="lite")),
         Row("MKD-ColBERT, averaged", where, 2, recipe=replace(full, averaged=3)),
         Row("MKD-ColBERT, heads 96, 64, 32", where, 2, recipe=replace(full, heads=(96, 64, 32))),
+    )
+
+
+def _adaptation(plain: Recipe, full: Recipe) -> Adaptation:
+    """About as dear as one training of MKD: as many steps, in each about as many tokens.
+
+    One of its steps meets some 20 queries and 70 items, one that adapts 64 texts and a part of
+    each. Lengths are those of the students that follow.
+    """
+    return Adaptation(
+        steps=full.steps,
+        query_tokens=plain.query_tokens,
+        item_tokens=plain.item_tokens,
+        item_text=plain.item_text,
     )

@@ -1,6 +1,7 @@
-"""Run one cell: train or look up its judge, score the fold's test part, measure.
+"""Run one cell: train or look up its judge and score the fold's test part.
 
-The test part is scored once, here. Students that teach other rows are kept in a cache folder.
+The test part is scored once, here; what is measured of it stands in `measures.py`. Students that
+teach other rows are kept in a cache folder.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,27 +17,19 @@ from relevance.baselines import baseline_scores
 from relevance.domain import Judgement
 from relevance.errors import BadInput
 from relevance.folds import holdout
-from relevance.late_interaction import sigmoid
-from relevance.metrics import (
-    brier,
-    calibration_error,
-    log_loss,
-    neg_pr_auc,
-    roc_auc,
-    within_query_auc,
-)
 from relevance.records import Pair, read_judgements
 from trainer.cost import measure_cost
-from trainer.examples import TextLengths, tokenise_texts
+from trainer.examples import TextLengths, TextTable, tokenise_texts
 from trainer.material import TrainingData
-from trainer.ranking import gains_of, mean_ndcg
-from trainer.scoring import score_text_pairs
+from trainer.scoring import score_pairs
 from trainer.settings import changed
 from trainer.students.checkpoint import Checkpoint, read_student, write_checkpoint
 from trainer.students.devices import best_device
 from trainer.students.student import Student
+from trainer.study.adapted import adaptation_figures, backbone_of
 from trainer.study.cells import Cell, CellResult, read_cell
 from trainer.study.material import StudyMaterial, bounded_pool
+from trainer.study.measures import measure, measured_slices
 from trainer.study.rows import Row, Source
 from trainer.study.search import CANDIDATE, Searched, candidate, chosen_settings, search
 from trainer.teaching import student_judgements
@@ -58,12 +51,16 @@ class Bench:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
-    """A judge's logits on the test pairs, and what is known of its cost and training."""
+    """A judge's logits on the test pairs, and what is known of its cost and training.
+
+    `texts` are the pairs' texts as the judge read them, where it reads so many tokens of each.
+    """
 
     logits: np.ndarray
     cost: Mapping[str, object]
     training: Mapping[str, float]
     tried: tuple[Mapping[str, Any], ...] = ()
+    texts: TextTable | None = None
 
 
 def run_cell(cell: Cell, bench: Bench) -> CellResult:
@@ -75,7 +72,8 @@ def run_cell(cell: Cell, bench: Bench) -> CellResult:
     pairs = [pair for pair, use in zip(test, usable, strict=True) if use]
     logits = scored.logits[usable]
     good = np.array([bool(pair.good) for pair in pairs])
-    measures = measure(pairs, good, logits, bench, is_probability=_is_probability(cell.row))
+    is_probability = cell.row.source in (Source.STUDENT, Source.TEACHER)
+    measures = measure(pairs, good, logits, bench.material, is_probability=is_probability)
     return CellResult(
         cell,
         measures,
@@ -85,7 +83,7 @@ def run_cell(cell: Cell, bench: Bench) -> CellResult:
             "cell_seconds": perf_counter() - started,
             "left_out": float((~usable).sum()),
         },
-        _slices(pairs, good, logits, bench.material.heads),
+        measured_slices(pairs, good, logits, bench.material.heads, scored.texts),
         tuple(pair.query for pair in pairs),
         tuple(pair.item_id for pair in pairs),
         good,
@@ -94,70 +92,21 @@ def run_cell(cell: Cell, bench: Bench) -> CellResult:
     )
 
 
-def measure(
-    pairs: list[Pair],
-    good: np.ndarray,
-    logits: np.ndarray,
-    bench: Bench,
-    *,
-    is_probability: bool,
-) -> dict[str, float]:
-    """Every measure that is defined for these pairs."""
-    queries = [pair.query for pair in pairs]
-    found = {
-        "pairs": float(len(pairs)),
-        "share_bad": float(1 - good.mean()),
-        "roc_auc": roc_auc(good, logits),
-        "neg_pr_auc": neg_pr_auc(good, logits),
-        "within_query_auc": within_query_auc(good, logits, queries),
-    }
-    gains = gains_of([(pair.query, pair.item_id) for pair in pairs], bench.material.gains)
-    if gains is not None:
-        found["ndcg"] = mean_ndcg(gains, logits, queries)
-    if is_probability:
-        probabilities = sigmoid(logits)
-        found |= {
-            "calibration_error": calibration_error(good, probabilities),
-            "brier": brier(good, probabilities),
-            "log_loss": log_loss(good, probabilities),
-        }
-    return {name: value for name, value in found.items() if not np.isnan(value)}
-
-
-def _is_probability(row: Row) -> bool:
-    return row.source in (Source.STUDENT, Source.TEACHER)
-
-
-def _slices(
-    pairs: list[Pair], good: np.ndarray, logits: np.ndarray, heads: Mapping[str, bool]
-) -> dict[str, dict[str, float]]:
-    is_head = np.array([heads[pair.query] for pair in pairs])
-    found = {}
-    for name, chosen in (("head", is_head), ("long tail", ~is_head)):
-        if good[chosen].any() and not good[chosen].all():
-            found[name] = {
-                "pairs": float(chosen.sum()),
-                "roc_auc": roc_auc(good[chosen], logits[chosen]),
-                "neg_pr_auc": neg_pr_auc(good[chosen], logits[chosen]),
-            }
-    return found
-
-
 def _student(cell: Cell, bench: Bench, test: tuple[Pair, ...]) -> Scored:
     found = _searched(cell, bench)
     checkpoint, catalogue = found.checkpoint, bench.material.catalogue
-    logits = score_text_pairs(checkpoint, test, catalogue)
     card = checkpoint.card
     lengths = TextLengths(card.query_tokens, card.item_tokens, card.item_text)
-    timed = test[:COST_PAIRS]
-    texts = tokenise_texts(checkpoint.tokenizer, timed, catalogue, lengths)
+    texts = tokenise_texts(checkpoint.tokenizer, test, catalogue, lengths)
+    logits = score_pairs(checkpoint.student, test, texts)
     cost = measure_cost(
         checkpoint.student.to(best_device()),
-        timed,
+        test[:COST_PAIRS],
         texts,
         training_ms=card.run["training_ms_per_1000_pairs"],
     )
-    return Scored(logits, {**asdict(cost), "machine": machine()}, card.run, found.tried)
+    training = {**card.run, **adaptation_figures(cell, bench.cache)}
+    return Scored(logits, {**asdict(cost), "machine": machine()}, training, found.tried, texts)
 
 
 def _lexical(cell: Cell, bench: Bench, test: tuple[Pair, ...]) -> Scored:
@@ -169,7 +118,7 @@ def _lexical(cell: Cell, bench: Bench, test: tuple[Pair, ...]) -> Scored:
 def _teacher(cell: Cell, bench: Bench, test: tuple[Pair, ...]) -> Scored:
     judged = {
         (j.query, j.item_id): j.log_odds
-        for j in read_judgements(bench.material.teacher_files(cell.fold)[2])
+        for j in read_judgements(bench.material.teacher_files(cell.fold, cell.row.teacher)[2])
     }
     found = [judged.get((pair.query, pair.item_id), np.nan) for pair in test]
     return Scored(np.array(found, dtype=np.float64), {}, {})
@@ -214,7 +163,7 @@ def trained(cell: Cell, bench: Bench) -> Checkpoint[Student]:
     checkpoint, _, _ = train_student(
         _data(cell, bench),
         replace(recipe, seed=cell.seed),
-        backbone_name=bench.material.backbone,
+        backbone_name=backbone_of(cell, bench.material, bench.cache),
         surroundings=surroundings,
     )
     if cell.row.name == CANDIDATE or _teaches(cell.row, bench.rows):
@@ -227,7 +176,9 @@ def _teaches(row: Row, rows: Mapping[str, Row]) -> bool:
 
 
 def _data(cell: Cell, bench: Bench) -> TrainingData:
-    data = bench.material.training_data(cell.fold, taught=cell.row.needs_teacher)
+    data = bench.material.training_data(
+        cell.fold, taught=cell.row.needs_teacher, teacher=cell.row.teacher
+    )
     data = bounded_pool(data, cell.row.pool_pairs, seed=cell.seed)
     if cell.row.taught_by is None:
         return data
@@ -241,7 +192,7 @@ def _judgements_of(
     row = bench.rows[str(cell.row.taught_by)]
     members = []
     for seed in range(cell.seed, cell.seed + cell.row.ensemble):
-        inputs = bench.material.inputs(cell.fold, taught=row.needs_teacher)
+        inputs = bench.material.inputs_of(row, cell.fold)
         checkpoint = trained(Cell(row, cell.fold, seed, inputs), bench)
         found = student_judgements(checkpoint, data.pool, data.catalogue, fingerprint=cell.key)
         members.append({(j.query, j.item_id): j for j in found})

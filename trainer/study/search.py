@@ -15,7 +15,6 @@ from trainer.settings import changed
 from trainer.students.checkpoint import Checkpoint
 from trainer.students.student import Student
 from trainer.study.cells import Cell, CellResult
-from trainer.study.rows import Row
 
 CANDIDATE = "candidate"
 Trained = Checkpoint[Student]
@@ -53,15 +52,7 @@ def candidates(cell: Cell) -> list[Cell]:
 
 def candidate(cell: Cell, recipe: Recipe) -> Cell:
     """The training of one recipe with the row's material."""
-    row = Row(
-        CANDIDATE,
-        (),
-        cell.row.folds,
-        recipe=recipe,
-        pool_pairs=cell.row.pool_pairs,
-        taught_by=cell.row.taught_by,
-        ensemble=cell.row.ensemble,
-    )
+    row = replace(cell.row, name=CANDIDATE, tables=(), recipe=recipe, search=())
     return replace(cell, row=row)
 
 

@@ -46,13 +46,9 @@ def restricted(result: CellResult, keys: Collection[tuple[str, str]]) -> CellRes
     pairs = zip(result.queries, result.item_ids, strict=True)
     kept = np.flatnonzero([pair in keys for pair in pairs])
     good, logits = result.good[kept], result.logits[kept]
-    if not len(kept) or good.all() or not good.any():
+    measures = class_measures(good, logits)
+    if not measures:
         return None
-    measures = {
-        "pairs": float(len(kept)),
-        "roc_auc": roc_auc(good, logits),
-        "neg_pr_auc": neg_pr_auc(good, logits),
-    }
     return replace(
         result,
         measures=measures,
@@ -61,6 +57,17 @@ def restricted(result: CellResult, keys: Collection[tuple[str, str]]) -> CellRes
         good=good,
         logits=logits,
     )
+
+
+def class_measures(good: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+    """Number of pairs and both AUCs; empty where the pairs are not of both classes."""
+    if not good.any() or good.all():
+        return {}
+    return {
+        "pairs": float(len(good)),
+        "roc_auc": roc_auc(good, logits),
+        "neg_pr_auc": neg_pr_auc(good, logits),
+    }
 
 
 def restricted_rows(

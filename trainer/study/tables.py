@@ -10,6 +10,7 @@ from trainer.study.cells import CellResult
 from trainer.study.differences import row_difference
 from trainer.study.rows import BASELINE, MKD, Row, Table
 from trainer.study.slices import Keys, restricted_rows
+from trainer.study.truncation import CUT, SHARES, WHOLE
 
 EMPTY = ""
 MEASURES: Mapping[str, Statistic] = {"roc_auc": roc_auc, "neg_pr_auc": neg_pr_auc}
@@ -43,6 +44,8 @@ def render_tables(
             parts += [f"## {table}", RENDERERS[table](members, by_row)]
     if slices and any(by_row.values()):
         parts += ["## Slices of queries", _sliced(rows, by_row, slices)]
+    if any(SHARES in result.slices for results in by_row.values() for result in results):
+        parts += ["## Cut texts", _cut_texts(by_row)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -123,7 +126,7 @@ def _tails(members: Mapping[str, Row], by_row: Results) -> str:
         (
             name,
             *(
-                _mean_text([100 * r.slices[part][m] for r in by_row[name] if part in r.slices])
+                _slice_mean(by_row[name], part, m)
                 for part in ("head", "long tail")
                 for m in MEASURES
             ),
@@ -131,6 +134,36 @@ def _tails(members: Mapping[str, Row], by_row: Results) -> str:
         for name in members
     ]
     return _markdown(head, body)
+
+
+def _cut_texts(by_row: Results) -> str:
+    """Rows whose cells tell it: how much is cut at their lengths, and both AUCs with and without.
+
+    Cells of before told nothing of it and are passed over.
+    """
+    head = ("row", "cut queries", "cut items", "cut pairs", "cut: ROC-AUC", "cut: Neg PR-AUC",
+            "whole: ROC-AUC", "whole: Neg PR-AUC")  # fmt: skip
+    columns = [
+        *((SHARES, share) for share in ("queries", "items", "pairs")),
+        *((part, measure) for part in (CUT, WHOLE) for measure in MEASURES),
+    ]
+    told = {
+        name: [result for result in results if SHARES in result.slices]
+        for name, results in by_row.items()
+    }
+    body = [
+        (name, *(_slice_mean(results, part, measure) for part, measure in columns))
+        for name, results in told.items()
+        if results
+    ]
+    return (
+        "A pair is cut where its query or its item has more tokens than the row's student reads; "
+        f"all in percent, means over the row's cells that tell it.\n\n{_markdown(head, body)}"
+    )
+
+
+def _slice_mean(results: Sequence[CellResult], part: str, measure: str) -> str:
+    return _mean_text([100 * r.slices[part][measure] for r in results if part in r.slices])
 
 
 def _sliced(rows: Mapping[str, Row], by_row: Results, slices: Mapping[str, Keys]) -> str:

@@ -19,7 +19,12 @@ from transformers import (
 
 from relevance.errors import BadInput
 from tests.trainer.make_students import make_checkpoint
-from trainer.students.backbone import DEFAULT_BACKBONE, DEFAULT_SHA256, read_backbone
+from trainer.students.backbone import (
+    DEFAULT_BACKBONE,
+    DEFAULT_SHA256,
+    read_backbone,
+    read_tokenizer,
+)
 from trainer.students.build import StudentShape, build_student
 from trainer.students.checkpoint import write_checkpoint
 from trainer.students.student import PairTexts, StudentKind
@@ -169,3 +174,12 @@ def test_the_layers_kept_are_those_asked_for(backbone_folder):
 def test_layers_an_encoder_does_not_have_are_refused(backbone_folder, layers):
     with pytest.raises(BadInput, match="layers: expected rising numbers from 1 to 2"):
         read_backbone(str(backbone_folder), layers=layers)
+
+
+def test_a_tokenizer_read_alone_is_the_backbones(backbone_folder, backbone, tmp_path):
+    found = read_tokenizer(str(backbone_folder))
+
+    typed = "Red [SEP] bottle, 24 oz"
+    assert found.encode(typed).ids == backbone.tokenizer.encode(typed).ids
+    with pytest.raises(BadInput, match="expected a Hugging Face id, a folder or"):
+        read_tokenizer(str(tmp_path))

@@ -1,6 +1,7 @@
 """A study's searches: what a settings file may say, and which student a search takes."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,10 +9,19 @@ import pytest
 from relevance.errors import BadInput
 from tests.trainer.study.make_cells import make_cell, make_result
 from trainer.recipes import ce
-from trainer.study.rows import BASELINE, BASELINE_STEPS, MKD, UNTUNED, Row, study_rows
+from trainer.study.rows import (
+    ADAPTED,
+    BASELINE,
+    BASELINE_STEPS,
+    MKD,
+    UNTUNED,
+    Row,
+    study_rows,
+)
 from trainer.study.search import CANDIDATE, chosen_settings, search
 from trainer.study.settings import StudySettings, read_settings
 
+RESULTS = Path(__file__).parents[3] / "docs" / "results"
 WHOLE = """
 plain = ["steps=200"]
 taught = ["steps=400", "good_share=0.45"]
@@ -138,3 +148,11 @@ def test_an_absent_settings_file_is_named(tmp_path):
 def test_an_unknown_setting_is_refused_by_name():
     with pytest.raises(BadInput, match="setting: expected one of name, steps"):
         study_rows(settings=StudySettings(plain=("stepps=3",)))
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("st*.toml")), ids=lambda path: path.stem)
+def test_the_studies_that_are_published_can_be_run_again(path):
+    rows = study_rows(settings=read_settings(path))
+
+    assert rows[MKD].recipe.steps == rows[BASELINE].recipe.steps == 400
+    assert rows[ADAPTED].adaptation.item_tokens == rows[MKD].recipe.item_tokens

@@ -17,10 +17,19 @@ from relevance.records import read_judgements, read_pairs, write_judgements, wri
 from teacher.judge_shards import ShardFolder, rows_of
 from tests.trainer.make_students import make_judgement, shop_pairs, write_shop
 from tests.trainer.test_train import right_judgement
+from trainer.adapt import read_adaptation_card
 from trainer.study.cells import Cell, read_cell
 from trainer.study.material import StudyMaterial, bounded_pool
-from trainer.study.plan import Bounds, expected_seconds, plan_study
-from trainer.study.rows import BASELINE, MKD, quick_rows, study_rows
+from trainer.study.plan import SECONDS_PER_STEP, Bounds, expected_seconds, plan_study
+from trainer.study.rows import (
+    ADAPTED,
+    BASELINE,
+    MKD,
+    TITLE_ONLY,
+    TITLE_ONLY_FOLDER,
+    quick_rows,
+    study_rows,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +127,7 @@ def test_cells_are_run_once_and_the_tables_name_what_was_run(work, tmp_path, wid
     page = (out / "study-shop.md").read_text()
     assert "| teacher | 1 × 1 | 100.0 | 100.0 |" in page
     assert "| ColBERT |  |  |" in page
+    assert "| whole at 16/32 tokens | BM25 |" in page
     assert len(list((out / "cache").iterdir())) == 1  # the BERT that taught the ReprBERT
     content = json.loads(files[2].read_text())
     assert content["row"] == "teacher"
@@ -160,7 +170,9 @@ def test_a_students_cell_holds_measures_cost_and_slices_that_its_scores_give(
     assert found.measures["roc_auc"] == pytest.approx(roc_auc(found.good, found.logits), abs=1e-4)
     assert found.cost["parameters"] > 1000
     assert found.cost["cached_ms"] > 0
-    assert set(found.slices) <= {"head", "long tail"}
+    assert set(found.slices) <= {"head", "long tail", "cut pairs", "whole pairs", "cut texts"}
+    assert found.slices["cut texts"] == {"queries": 0.0, "items": 0.0, "pairs": 0.0}
+    assert found.slices["whole pairs"]["roc_auc"] == found.measures["roc_auc"]
     assert {cell.row.name for cell in plan.to_run} == set(rows) - {MKD}
     assert "A quick run" in (out / "study-shop-quick.md").read_text()
     quick, slow = (
@@ -210,6 +222,94 @@ def test_a_bounded_pool_is_a_stretch_of_the_whole(work, wide_backbone_folder):
     assert np.all(np.diff(places) % len(data.pool) == 1)
     assert bounded_pool(data, None, seed=0) is data
     assert bounded_pool(data, 0, seed=0).pool == []
+
+
+def test_a_row_that_adapts_first_keeps_its_encoder_and_reads_no_judgement(
+    work, tmp_path, wide_backbone_folder
+):
+    data, folder = work
+    bare = tmp_path / "bare"
+    shutil.copytree(folder, bare)
+    (bare / "fold0" / "pool_judgements.parquet").unlink()
+    out, typed = tmp_path / "out", (*row_options(ADAPTED), "--backbone", wide_backbone_folder)
+
+    run((data, bare), out, *typed)
+    again = run((data, bare), out, *typed)
+
+    (file,) = (out / "runs").iterdir()
+    (kept,) = (out / "cache").glob("adapted-*")
+    found = json.loads(file.read_text())
+    assert "1 cells are finished, 0 to run" in again.output
+    assert f"cannot run {ADAPTED}, fold 1: no pool.parquet in" in again.output
+    card = read_adaptation_card(kept)
+    assert card.adaptation["steps"] == 2
+    pool = StudyMaterial(data, bare, str(wide_backbone_folder)).pool_pairs(0)
+    assert 1 < card.run["items"] <= len({pair.item_id for pair in pool})
+    assert found["training"]["adaptation_last_loss"] == card.run["last_loss"]
+
+
+def test_an_adaptation_counts_in_what_a_study_will_cost():
+    rows = study_rows(steps=100)
+    adapted, plain = (Cell(rows[name], 0, 0, "inputs") for name in (ADAPTED, BASELINE))
+
+    dearer = expected_seconds([adapted], []) - expected_seconds([plain], [])
+
+    assert dearer == pytest.approx(100 * SECONDS_PER_STEP["colbert"])
+
+
+def test_a_student_of_an_adapted_encoder_is_another_one(work, tmp_path, wide_backbone_folder):
+    out = tmp_path / "out"
+
+    run(work, out, "--folds", 1, "--seeds", 1, "--backbone", wide_backbone_folder,
+        *row_options(BASELINE, ADAPTED))  # fmt: skip
+
+    adapted, plain = (
+        json.loads(path.read_text()) for path in sorted((out / "runs").iterdir(), key=str)
+    )
+    assert (adapted["row"], plain["row"]) == (ADAPTED, BASELINE)
+    assert adapted["recipe"] == plain["recipe"]
+    assert adapted["queries"].keys() == plain["queries"].keys()
+    assert adapted["queries"] != plain["queries"]
+
+
+def test_another_teacher_is_read_from_its_own_folder(work, tmp_path, wide_backbone_folder):
+    data, folder = work
+    other = tmp_path / "work"
+    shutil.copytree(folder, other)
+    inside = other / "fold0" / TITLE_ONLY_FOLDER
+    (inside / "teacher").mkdir(parents=True)
+    for name in ("pool_judgements.parquet", "teacher/judgements.parquet"):
+        judged = read_judgements(other / "fold0" / name)
+        write_judgements(inside / name, [replace(j, log_odds=-j.log_odds) for j in judged])
+    material = StudyMaterial(data, other, str(wide_backbone_folder))
+    rows, out = study_rows(), tmp_path / "out"
+
+    data_of = {row: material.training_data(0, taught=True, teacher=rows[row].teacher)
+               for row in (MKD, TITLE_ONLY)}  # fmt: skip
+    done = run((data, other), out, *row_options("teacher", "title-only teacher"))
+
+    assert data_of[MKD].pool == data_of[TITLE_ONLY].pool
+    assert {key: -j.log_odds for key, j in data_of[MKD].judgements.items()} == {
+        key: j.log_odds for key, j in data_of[TITLE_ONLY].judgements.items()
+    }
+    inputs = {row: material.inputs_of(rows[row], 0) for row in (MKD, TITLE_ONLY, BASELINE)}
+    assert len(set(inputs.values())) == 3
+    assert inputs[MKD] == material.inputs(0, taught=True)
+    assert done.exit_code == 0
+    page = (out / "study-shop.md").read_text()
+    assert "| teacher | 1 × 1 | 100.0 | 100.0 |" in page
+    assert "| title-only teacher | 1 × 1 | 0.0 |" in page
+
+
+def test_a_missing_teacher_is_said_with_the_commands_that_make_it(
+    work, tmp_path, wide_backbone_folder
+):
+    done = run(work, tmp_path / "out", "--plan", "--backbone", wide_backbone_folder)
+
+    assert (
+        f"cannot run {TITLE_ONLY}, fold 0: no judgements of a teacher in {work[1]}/fold0/"
+        "title_only (`ellm data titles`, then `ellm train pool`," in done.output
+    )
 
 
 def test_an_unknown_row_is_refused(work, tmp_path):

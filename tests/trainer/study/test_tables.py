@@ -7,7 +7,16 @@ import pytest
 
 from relevance.bootstrap import Interval
 from tests.trainer.study.make_cells import make_cell, make_result
-from trainer.study.rows import BASELINE, MKD, POOL_SIZES, Table, quick_rows, study_rows
+from trainer.study.rows import (
+    ADAPTED,
+    BASELINE,
+    MKD,
+    POOL_SIZES,
+    TITLE_ONLY,
+    Table,
+    quick_rows,
+    study_rows,
+)
 from trainer.study.tables import QUICK_NOTE, render_tables, share_closed
 
 ROWS = study_rows()
@@ -95,10 +104,31 @@ def test_the_rows_are_what_their_names_say():
     assert not ROWS[BASELINE].recipe.uses_teacher
     assert ROWS["w/o both"].recipe.pseudo_blocks > 0
     assert ROWS["ReprBERT"].taught_by == "BERT"
+    assert ROWS[ADAPTED].recipe == ROWS[BASELINE].recipe
+    assert ROWS[ADAPTED].adaptation.steps == full.steps
+    assert not ROWS[ADAPTED].needs_teacher
+    assert ROWS[TITLE_ONLY] == replace(
+        ROWS[MKD], name=TITLE_ONLY, tables=(Table.CONTROL,), folds=2, seeds=1, teacher="title_only"
+    )
     sizes = [row.pool_pairs for row in ROWS.values() if row.pool_pairs is not None]
     assert tuple(sizes) == POOL_SIZES
     taught_by = {row.taught_by for row in ROWS.values()} - {None}
     assert taught_by <= set(ROWS)
+
+
+def test_cut_texts_are_told_of_the_cells_that_know_and_older_cells_are_passed_over():
+    old, new = result_of(MKD, skill=1.0), result_of(MKD, skill=1.0, fold=1)
+    shares = {"queries": 0.1, "items": 0.4, "pairs": 0.45}
+    cut, whole = ({"pairs": 9.0, "roc_auc": x, "neg_pr_auc": x / 2} for x in (0.6, 0.8))
+    slices = {"cut texts": shares, "cut pairs": cut, "whole pairs": whole}
+    told = replace(new, slices={**new.slices, **slices})
+
+    before = render_tables(ROWS, [old], dataset="shop")
+    after = render_tables(ROWS, [old, told, result_of(BASELINE, skill=1.0)], dataset="shop")
+
+    assert "## Cut texts" not in before
+    lines = [line for line in after.split("## Cut texts")[1].splitlines() if line[:1] == "|"]
+    assert lines[2:] == [f"| {MKD} | 10.0 | 40.0 | 45.0 | 60.0 | 30.0 | 80.0 | 40.0 |"]
 
 
 def test_slices_show_the_rows_that_were_run_with_their_gain_on_those_pairs_alone():
