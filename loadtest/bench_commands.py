@@ -35,7 +35,9 @@ def service_command(
     """Measure `/score` against the sum of its parts, and against sentence-transformers' MaxSim."""
     from loadtest.service_bench import Calls, Plan, measure_latencies, measure_load
     from loadtest.traffic import Traffic, read_traffic
+    from relevance.generation import StorePaths, read_current
 
+    read_current(StorePaths(store))  # here, where a fault is told and not a process's end
     plan = Plan(rounds=rounds, requests=requests, load_seconds=load_seconds)
     visitors = read_traffic(data).visitors
     with _standing(store, peer_python) as (service, bare, peer, parts, item_ids):

@@ -143,18 +143,36 @@ def locust_beside(
         *("--user-rate", load.user_rate, "--run-time", f"{longest}s", "--stop-timeout", 10),
         *("--html", out / "locust.html", "--csv", out / "locust", "--only-summary"),
     ]
-    with (out / "locust.log").open("wb") as log:
+    with (out / "locust.log").open("wb") as log, started_interruptible():
         process = subprocess.Popen(
             [sys.executable, "-m", "locust", *map(str, words)],
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": str(LOCUSTFILE.parents[1])},
         )
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGINT)  # on SIGTERM it would write no report
-            process.wait(REPORT_S)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)  # on SIGTERM it would write no report
+        process.wait(REPORT_S)
+
+
+@contextmanager
+def started_interruptible() -> Iterator[None]:
+    """Processes started in this block end on SIGINT, though this one may ignore it.
+
+    What a shell starts in the background ignores SIGINT, and so does what that starts: execve(2)
+    keeps what is ignored and sets what is handled to its default. For the main thread.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _run_phase(phase: Phase, server: Server, stream: Iterator[Request], load: Load) -> Stretch:

@@ -43,7 +43,9 @@ def peers_command(
     from loadtest.peer_bench import PeerPlan, measure_peers
     from loadtest.service_bench import Calls
     from loadtest.traffic import Traffic, read_traffic
+    from relevance.generation import StorePaths, read_current
 
+    read_current(StorePaths(store))  # here, where a fault is told and not a process's end
     entries = _chosen(ENTRIES, only)
     plan, visitors = PeerPlan(rounds=rounds), read_traffic(data).visitors
     with tempfile.TemporaryDirectory(prefix="ellm-peers-") as scratch:

@@ -11,10 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from relevance.errors import BadInput
+
 
 @contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path; when the block ends well, it becomes `path`, else it is removed."""
+    """Yield a temporary path; when the block ends well, it becomes `path`, else it is removed.
+
+    Raises `BadInput` at once where a folder stands at `path`.
+    """
+    if path.is_dir():
+        raise BadInput(f"{path}: expected a file to write, got a folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)

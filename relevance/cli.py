@@ -19,7 +19,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from relevance.errors import RelevanceError
+from relevance.errors import RelevanceError, Unavailable
 
 GROUP = "ellm.commands"
 ORDER = (
@@ -203,6 +203,12 @@ def main() -> None:
         if not repair:
             raise
         _fail(f"this command needs {wanted}\nhint: {repair}", 1, debug=debug)
+    except OSError as fault:
+        if fault.filename is None:  # of no file: a bug, or a connection nobody thought of
+            raise
+        named = fault.filename2 or fault.filename
+        said = f"{named}: cannot be read or written: {fault.strerror}"
+        _fail(said, Unavailable.exit_code, debug=debug)
     except KeyboardInterrupt:
         _fail("interrupted", 130, debug=False)
 

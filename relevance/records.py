@@ -40,6 +40,7 @@ PAIR_COLUMNS = Columns(
     kind="pairs",
     required={"query": STRING, "item_id": STRING},
     optional={"good": pa.int64(), "subset": STRING},
+    values={"good": "0 or 1"},
 )
 QUERY_COLUMNS = Columns(kind="queries", required={"query": STRING}, optional={})
 QUERY_LOG_COLUMNS = Columns(

@@ -9,7 +9,7 @@ import codecs
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,11 +25,25 @@ SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl")
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What a kind of table must and may hold: column name → Arrow type."""
+    """What a kind of table must and may hold: column name → Arrow type.
+
+    `values` says of a column what its values are where its type does not: column name → words.
+    """
 
     kind: str
     required: Mapping[str, pa.DataType]
     optional: Mapping[str, pa.DataType]
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def type_of(self, name: str) -> pa.DataType:
+        """The type of a known column."""
+        return {**self.optional, **self.required}[name]
+
+    def expected(self, name: str) -> str:
+        """What a known column's values are, in words."""
+        kind = self.type_of(name)
+        said = next((words for fits, words in _IN_WORDS if fits(kind)), str(kind))
+        return self.values.get(name, said)
 
 
 def read_table(path: Path, columns: Columns) -> pa.Table:
@@ -141,27 +155,38 @@ def json_text(value: object, path: Path, at: int, name: str) -> str | None:
 def _checked(table: pa.Table, path: Path, columns: Columns) -> pa.Table:
     if not table.num_rows:
         raise BadInput(f"{path}: expected at least one row, got an empty {columns.kind} file")
-    kinds = {**columns.required, **columns.optional}
-    kept = {n: _cast(table[n], kinds[n], path, n) for n in table.column_names}
+    kept = {n: _cast(table[n], columns, path, n) for n in table.column_names}
     for name in columns.required:
         check_filled(kept[name], path, name)
     return pa.table(kept)
 
 
-def _cast(column: pa.ChunkedArray, kind: pa.DataType, path: Path, name: str) -> pa.ChunkedArray:
-    found = column.type
+def _cast(column: pa.ChunkedArray, columns: Columns, path: Path, name: str) -> pa.ChunkedArray:
+    kind, written = columns.type_of(name), column
     if pa.types.is_string(kind):
-        check_lossless(found, path, name)
-    if pa.types.is_integer(kind) and pa.types.is_string(found):
+        check_lossless(column.type, path, name)
+    if pa.types.is_integer(kind) and pa.types.is_string(column.type):
         column = _numbers(column)
     try:
         cast = column.cast(kind)
         if pa.types.is_string(kind):
             cast.validate(full=True)
     except pa.ArrowException as fault:
-        row = next((r for r, v in enumerate(column, start=1) if not _fits(v, kind)), 1)
-        raise BadInput(f"{path}: row {row}: column `{name}`: expected {kind}: {fault}") from fault
+        at = next((at for at, value in enumerate(column) if not _fits(value, kind)), None)
+        row, got = (1, str(fault)) if at is None else (at + 1, _said(written[at]))
+        raise BadInput(_misfit(f"{path}: row {row}", columns, name, got)) from fault
     return cast
+
+
+def _misfit(where: str, columns: Columns, name: str, got: str) -> str:
+    return f"{where}: column `{name}`: expected {columns.expected(name)}, got {got}"
+
+
+def _said(value: pa.Scalar) -> str:
+    try:
+        return f"`{value.as_py()!s:.40}`"
+    except UnicodeDecodeError:
+        return "bytes that are not UTF-8"
 
 
 def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -231,18 +256,41 @@ def _read_jsonl(path: Path, columns: Columns) -> pa.Table:
     if not lines:
         raise BadInput(f"{path}: expected one JSON object a line, got an empty file")
     found = list(dict.fromkeys(name for _, record in lines for name in record))
-    kinds = {**columns.required, **columns.optional}
     table = {}
     for name in known_columns(found, path, columns):
-        values = [record.get(name) for _, record in lines]
-        if pa.types.is_string(kinds[name]):
-            values = [
-                json_text(v, path, at, name) for v, (at, _) in zip(values, lines, strict=True)
-            ]
-        table[name] = pa.chunked_array([pa.array(values)])
+        values = [(at, record.get(name)) for at, record in lines]
+        if pa.types.is_string(columns.type_of(name)):
+            column = pa.array([json_text(v, path, at, name) for at, v in values])
+        else:
+            column = _json_values(values, path, columns, name)
+        table[name] = pa.chunked_array([column])
     return pa.table(table)
 
 
+def _json_values(
+    values: Sequence[tuple[int, object]], path: Path, columns: Columns, name: str
+) -> pa.Array:
+    """The values of a column that holds no text, with their lines; of one kind or each by itself.
+
+    Arrow makes a column of one kind alone; of several it says neither which nor where.
+    """
+    with suppress(pa.ArrowException, OverflowError):
+        return pa.array([value for _, value in values])
+    kind = columns.type_of(name)
+    for at, value in values:
+        try:
+            pa.scalar(value).cast(kind)
+        except (pa.ArrowException, OverflowError) as fault:
+            where, got = f"{path}: line {at}", f"`{value!s:.40}`"
+            raise BadInput(_misfit(where, columns, name, got)) from fault
+    return pa.array([pa.scalar(value).cast(kind).as_py() for _, value in values], kind)
+
+
+_IN_WORDS: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
+    (pa.types.is_string, "text"),
+    (pa.types.is_integer, "a whole number"),
+    (pa.types.is_floating, "a number"),
+)
 _READERS = {
     ".parquet": _read_parquet,
     ".csv": _read_csv,

@@ -15,7 +15,7 @@ from starlette.types import Scope as HttpScope
 from service.api_keys import KeyRing, Scope
 from service.replies import Refused
 
-OPEN = frozenset({"/livez", "/readyz", "/health"})  # probes: they tell nothing worth a key
+OPEN = frozenset({"/", "/livez", "/readyz", "/health"})  # they tell nothing worth a key
 SCOPE_OF_FIRST_WORD = {
     "admin": Scope.ADMIN,
     "docs": Scope.ADMIN,

@@ -34,7 +34,7 @@ from service.open_graphs import OpenGraphs
 from service.open_service import OpenService
 from service.openapi import REFERENCE, add_wire
 from service.rate_limits import RateLimits
-from service.routes import admin, explain, health, info, metrics, rerank, score, search
+from service.routes import admin, explain, health, info, metrics, rerank, root, score, search
 from service.run_folder import Phase, RunFolder, temporary_run_folder
 from service.scrubbing import Scrubbing
 from service.serving import open_pair
@@ -46,8 +46,9 @@ from service.telemetry.metrics import Metrics
 from service.telemetry.observation import Observation, ObservedAdmission, Telemetry
 from service.telemetry.traces import open_traces
 
-ROUTES = (score, rerank, search, explain, health, info, admin, metrics)
+ROUTES = (score, rerank, search, explain, health, info, admin, metrics, root)
 STATUS_REPLIES = (
+    wire_status.RootReply,
     wire_status.Alive,
     wire_status.Readiness,
     wire_status.HealthReply,

@@ -5,7 +5,8 @@ Every setting is an option here by itself; `service.settings` has them.
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
 import typer
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # importing this module must stay cheap: every `ellm --help` 
 KEEP_ALIVE = 75  # seconds an idle connection stays: longer than balancers keep theirs
 HUNG_AFTER = 15  # seconds a worker may give no sign of life before it is replaced
 APP = "service.app:create_app"
+KINDS = {"bool": "[true|false]", "SecretStr": "<str>"}  # by type, where its name does not say it
 
 
 def serve(config: str | None, print_config: bool, **flags: str | None) -> None:
@@ -29,7 +31,6 @@ def serve(config: str | None, print_config: bool, **flags: str | None) -> None:
     import os
 
     from service.settings import FILE_VARIABLE, read_settings, shown, variable
-    from service.teachers import check_language_model
 
     if config is not None:
         os.environ[FILE_VARIABLE] = config
@@ -38,12 +39,26 @@ def serve(config: str | None, print_config: bool, **flags: str | None) -> None:
     if print_config:
         typer.echo(shown(settings), nl=False)
         return
-    for name, value in given.items():
-        os.environ[variable(name)] = value  # server processes read their settings from there
-    check_language_model(settings)
+    check_parts(settings)
     check_port_is_free(settings.host, settings.port)
     check_store(settings)
+    for name, value in given.items():
+        os.environ[variable(name)] = value  # server processes read their settings from there
     _serve(settings)
+
+
+def check_parts(settings: "Settings") -> None:
+    """Open once what each server process opens beside the store; as `check_store` does."""
+    from service.api_keys import KeyRing
+    from service.rate_limits import RateLimits
+    from service.teachers import read_explanations
+
+    KeyRing(settings.api_keys)
+    store = settings.rate_limit_store
+    RateLimits(settings.rate_limit, store=None if store is None else store.get_secret_value())
+    read_explanations(settings).close()
+    if settings.pair_log is not None:
+        settings.pair_log.mkdir(parents=True, exist_ok=True)
 
 
 def check_store(settings: "Settings") -> None:
@@ -87,7 +102,7 @@ def with_settings_as_options(command: Callable[..., None]) -> Callable[..., None
     parameters = [
         _option("config", str | None, None, "TOML file of settings."),
         _option("print_config", bool, False, "Print the settings as such a file and end."),
-        *(_option(name, str | None, None, text) for name, text in _settings()),
+        *(_option(one.name, str | None, None, one.text, one.kind) for one in _settings()),
     ]
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     called.__annotations__ = {one.name: one.annotation for one in parameters}
@@ -147,28 +162,51 @@ def _run_uvicorn(settings: "Settings", run: "RunFolder") -> None:
     uvicorn.Server(config).run()
 
 
-def _settings() -> list[tuple[str, str]]:
+class _Setting(NamedTuple):
+    """A setting as help shows it; pydantic takes its value from text."""
+
+    name: str
+    kind: str
+    text: str
+
+
+def _settings() -> list[_Setting]:
     try:
         from service.settings import Settings
     except ModuleNotFoundError:
         return []  # `ellm --help` works without; running this command says which extra it needs
     return [
-        (name, f"{field.description} {_default(field.default)}".strip())
+        _Setting(
+            name, _kind(field.annotation), f"{field.description} {_default(field.default)}".strip()
+        )
         for name, field in Settings.model_fields.items()
     ]
 
 
+def _kind(annotation: Any) -> str:
+    """What an option takes, written as typer writes it: `<int>`, or the choices."""
+    if NoneType in get_args(annotation):
+        [annotation] = set(get_args(annotation)) - {NoneType}
+    if get_origin(annotation) is Literal:
+        return f"[{'|'.join(get_args(annotation))}]"
+    return KINDS.get(annotation.__name__, f"<{annotation.__name__.lower()}>")
+
+
 def _default(value: object) -> str:
+    if isinstance(value, bool):
+        return f"({str(value).lower()})"
     is_told = isinstance(value, (int, float, str)) and value != ""
     return f"({value})" if is_told else ""
 
 
-def _option(name: str, kind: Any, default: object, text: str) -> inspect.Parameter:
+def _option(
+    name: str, kind: Any, default: object, text: str, shown_kind: str | None = None
+) -> inspect.Parameter:
     words = [f"--{name.replace('_', '-')}"]
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=typer.Option(default, *words, help=text, show_default=False),
+        default=typer.Option(default, *words, help=text, show_default=False, metavar=shown_kind),
         annotation=kind,
     )
 

@@ -23,11 +23,6 @@ def read_explanations(settings: Settings) -> Explanations:
     )
 
 
-def check_language_model(settings: Settings) -> None:
-    """Raise `BadInput` where the settings of the language model do not go together."""
-    _language_model(settings)
-
-
 def _language_model(settings: Settings) -> WritingExplainer | None:
     if not settings.llm_endpoint:
         if settings.llm_model:

@@ -1,4 +1,4 @@
-"""What probes, `/info`, `/v1/models` and operators' routes answer with; only JSON, only replies."""
+"""What `/`, probes, `/info`, `/v1/models` and operators' routes answer with; all of it JSON."""
 
 from typing import Literal
 
@@ -11,6 +11,16 @@ class Alive(Struct, frozen=True):
     """`/livez`: the process answers."""
 
     status: Literal["alive"] = "alive"
+
+
+class RootReply(Struct, frozen=True):
+    """`/`: the paths that tell more; `console` is null where it is off."""
+
+    console: str | None
+    docs: str = "/docs"
+    openapi: str = "/openapi.json"
+    info: str = "/info"
+    ready: str = "/readyz"
 
 
 class Readiness(Struct, frozen=True):

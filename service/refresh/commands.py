@@ -39,7 +39,9 @@ def refresh_command(
         help="Make search's candidate index too; by default where the generation before has one.",
     ),
     metrics_file: Path | None = typer.Option(
-        None, help="Prometheus text file (.prom) to leave the outcome in, failures included."
+        None,
+        help="Prometheus text file (.prom) to leave the outcome in, failures included.",
+        dir_okay=False,
     ),
 ) -> None:
     """Encode what changed in a catalogue and let the service see it.

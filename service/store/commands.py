@@ -19,9 +19,12 @@ GENERATION = typer.Option(None, "--generation", help="A generation's id; else th
 @app.command("list")
 def list_command(store: Path = STORE) -> None:
     """List the generations, the newest first; * marks the one that answers."""
+    from relevance.errors import BadInput
     from relevance.generation import StorePaths
     from service.store.retention import held_generations
 
+    if store.is_file():
+        raise BadInput(f"{store}: expected the folder of a store, got a file")
     generations = held_generations(StorePaths(store))
     if not generations:
         typer.echo(f"{store}: no generation yet\nhint: `ellm refresh` makes one", err=True)
@@ -156,10 +159,13 @@ def gc(
     keep: int = typer.Option(2, min=0, help="Generations to keep beside the current one."),
 ) -> None:
     """Remove older generations, and bundles that none needs any more."""
+    from relevance.errors import BadInput
     from relevance.generation import StorePaths
     from service.store.publish import writing
     from service.store.retention import collect_garbage
 
+    if not store.is_dir():
+        raise BadInput(f"{store}: expected the folder of a store, found none")
     paths = StorePaths(store)
     with writing(paths):
         removed = collect_garbage(paths, keep=keep)

@@ -45,6 +45,8 @@ def import_generation(store: StorePaths, archive: Path) -> str:
 
     Raises `BadInput` for what is no such archive, `BadGeneration` or `BadBundle` for damage.
     """
+    if not archive.is_file():
+        raise BadInput(f"{archive}: expected an archive of `ellm store export`, found none")
     folder = work_folder(store) / "import"
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -86,7 +88,10 @@ def _unpack(archive: Path, folder: Path) -> None:
                     raise BadInput(f"{archive}: expected no `{member.name}` in there")
                 _keep(source, folder / PurePosixPath(member.name))  # type: ignore[arg-type]
     except (tarfile.TarError, EOFError) as fault:
-        raise BadInput(f"{archive}: expected an archive of `ellm store export`: {fault}") from fault
+        reason = str(fault).partition("\n")[0].rstrip(":")  # then a line for each compression
+        raise BadInput(
+            f"{archive}: expected an archive of `ellm store export`: {reason}"
+        ) from fault
     if not (folder / "generation").is_dir() or not (folder / "bundle").is_dir():
         raise BadInput(f"{archive}: expected a bundle and a generation in there")
 

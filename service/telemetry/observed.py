@@ -18,7 +18,7 @@ ROUTES = frozenset(
     (
         *("/score", "/score/batch", "/explain", "/search", "/rerank", "/v1/rerank", "/v2/rerank"),
         "/v1/score",
-        *("/info", "/v1/models", "/livez", "/readyz", "/health", "/metrics"),
+        *("/", "/info", "/v1/models", "/livez", "/readyz", "/health", "/metrics"),
         *("/admin/reload", "/admin/workers", "/docs", "/redoc", "/openapi.json"),
     )
 )

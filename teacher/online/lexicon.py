@@ -87,8 +87,9 @@ def read_lexicon(folder: Path) -> Lexicon:
             departments=departments, units=units, words=listed, synonyms=synonyms, **content
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else repr(fault)
         raise BadInput(
-            f"{path}: expected a lexicon written by `ellm teach fit`, {FORMAT}: {fault!r}"
+            f"{path}: expected a lexicon written by `ellm teach fit`, {FORMAT}: {reason}"
         ) from fault
 
 

@@ -12,16 +12,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.bare_client import BareConnection
+from loadtest.bench_commands import service_command
+from loadtest.peer_commands import peers_command
 from loadtest.processes import Server
 from loadtest.service_bench import Calls, Interval, Latencies, Load, ratio
 from loadtest.traffic import Traffic
-from relevance.errors import Unavailable
+from relevance.errors import BadGeneration, Unavailable
 from service.refresh.refresh import refresh
 from tests.service.conftest import CATALOGUE, write_catalogue
 from tests.service.make_bundle import make_bundle
 
 TRAFFIC = Traffic({"desk": 5, "lamp": 1}, ["a", "b", "c"])
 MILLISECONDS = st.lists(st.floats(0.1, 100), min_size=3, max_size=3)
+
+
+@pytest.mark.parametrize("command", [service_command, peers_command])
+def test_a_folder_without_a_generation_is_told_before_anything_is_started(
+    command, tmp_path
+) -> None:
+    with pytest.raises(BadGeneration, match="expected a published generation"):
+        command(store=tmp_path, data=tmp_path / "shop", rounds=1)
 
 
 def test_every_new_query_is_one_never_asked_before() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from relevance.atomic import creating_folder, replacing_file, write_text
+from relevance.errors import BadInput
 
 
 def names(folder):
@@ -45,6 +46,15 @@ def test_a_failed_block_leaves_the_old_file_and_no_litter(tmp_path):
 
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file.txt"]
+
+
+def test_a_folder_in_place_of_the_file_is_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "folder").mkdir()
+
+    with pytest.raises(BadInput, match="folder: expected a file to write, got a folder"):
+        write_text(tmp_path / "folder", "text")
+
+    assert names(tmp_path) == ["folder"]
 
 
 def test_others_may_read_what_was_written(tmp_path):

@@ -1,5 +1,6 @@
 """`ellm` itself: help, the order of commands, exit codes, and what it says of absent parts."""
 
+import errno
 import sys
 import tomllib
 from importlib.metadata import EntryPoint
@@ -40,6 +41,16 @@ def needs_unknown() -> None:
 @commands.command()
 def interrupted() -> None:
     raise KeyboardInterrupt
+
+
+@commands.command()
+def no_room() -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", "build/out.json")
+
+
+@commands.command()
+def no_file() -> None:
+    raise OSError(errno.EBADF, "Bad file descriptor")
 
 
 @commands.command()
@@ -207,6 +218,19 @@ def test_a_missing_package_is_told_in_the_list_too(without, monkeypatch, capsys)
 def test_a_missing_module_of_no_extra_is_a_bug_and_shows(ellm):
     with pytest.raises(ModuleNotFoundError, match="mystery"):
         ellm("wrong", "needs-unknown")
+
+
+def test_a_file_that_the_system_refuses_exits_with_five_and_one_line(ellm):
+    said = "ellm: build/out.json: cannot be read or written: No space left on device\n"
+
+    assert ellm("wrong", "no-room") == (5, "", said)
+    with pytest.raises(OSError, match="No space"):
+        ellm("--debug", "wrong", "no-room")
+
+
+def test_a_systems_fault_of_no_file_is_a_bug_and_shows(ellm):
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        ellm("wrong", "no-file")
 
 
 def test_an_interrupted_command_exits_as_shells_expect(ellm):

@@ -121,6 +121,15 @@ def test_a_label_is_zero_or_one(tmp_path, suffix, good):
     assert f"row 2: column `good`: expected 0 or 1, got {good}" in message
 
 
+@EVERY_FORMAT
+def test_a_label_in_words_is_told_what_a_label_is(tmp_path, suffix):
+    rows = [{"query": "desk", "item_id": str(i), "good": "yes"} for i in range(2)]
+
+    message = refusal(read_pairs, write(tmp_path / f"pairs{suffix}", rows))
+
+    assert message.endswith("row 1: column `good`: expected 0 or 1, got `yes`")
+
+
 def test_labelled_pairs_have_a_label_each(tmp_path):
     path = write(tmp_path / "pairs.csv", [{"query": "desk", "item_id": "1"}])
 

@@ -1,6 +1,7 @@
 """Tables a shop hands us: the three formats read alike, and every fault names file and place."""
 
 import json
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -198,7 +199,7 @@ def test_bytes_are_texts_where_they_are_utf8(tmp_path):
     assert read_table(path, COLUMNS)["item_id"].to_pylist() == ["A", "B"]
 
     pq.write_table(pa.table({"item_id": [b"A", b"\xff"]}), path)
-    assert "row 2: column `item_id`: expected string" in refusal(path)
+    assert r"row 2: column `item_id`: expected text, got `b'\xff'`" in refusal(path)
 
 
 @EVERY_FORMAT
@@ -222,7 +223,45 @@ def test_a_cell_that_is_no_whole_number_is_named(tmp_path, cell):
     path = tmp_path / "t.csv"
     path.write_text(f"item_id,good\nA,0\nB,{cell}")
 
-    assert "row 2: column `good`: expected int64" in refusal(path)
+    assert f"row 2: column `good`: expected a whole number, got `{cell}`" in refusal(path)
+
+
+@EVERY_FORMAT
+def test_what_a_columns_values_are_is_said_as_the_table_says_it(tmp_path, suffix):
+    columns = replace(COLUMNS, values={"good": "0 or 1"})
+    path = write(tmp_path / f"t{suffix}", [{"item_id": str(i), "good": "yes"} for i in range(2)])
+
+    assert "row 1: column `good`: expected 0 or 1, got `yes`" in refusal(path, columns)
+
+
+def test_a_text_of_parquet_that_is_not_utf8_is_told_so(tmp_path):
+    """Writers that check nothing leave such bytes in a column they call text."""
+    texts = pa.StringArray.from_buffers(
+        2, pa.py_buffer(bytes([0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0])), pa.py_buffer(b"A\xff")
+    )
+    pq.write_table(pa.table({"item_id": texts}), tmp_path / "t.parquet")
+
+    message = refusal(tmp_path / "t.parquet")
+
+    assert message.endswith("row 2: column `item_id`: expected text, got bytes that are not UTF-8")
+
+
+@pytest.mark.parametrize("large", [2**70, -(2**63) - 1, 1e99, [1]])
+def test_a_json_value_that_no_whole_number_holds_is_named_with_its_line(tmp_path, large):
+    path = tmp_path / "t.jsonl"
+    path.write_text(f'{{"item_id": "A", "good": 1}}\n{{"item_id": "B", "good": {large}}}\n')
+
+    assert "2: column `good`: expected a whole number, got `" in refusal(path)
+
+
+def test_values_of_several_kinds_are_read_where_each_fits_and_else_named_with_their_line(tmp_path):
+    path = tmp_path / "t.jsonl"
+    kinds = [1, True, "0", 0.0, None]
+    path.write_text("".join(json.dumps({"item_id": "A", "good": g}) + "\n" for g in kinds))
+    assert read_table(path, COLUMNS)["good"].to_pylist() == [1, 1, 0, 0, None]
+
+    path.write_text('{"item_id": "A", "good": 1}\n\n{"item_id": "B", "good": "yes"}\n')
+    assert "line 3: column `good`: expected a whole number, got `yes`" in refusal(path)
 
 
 def test_a_row_with_too_many_cells_is_refused(tmp_path):

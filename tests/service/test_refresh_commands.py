@@ -105,3 +105,16 @@ def test_two_workers_of_a_ray_cluster_write_the_same_bytes(
 
     assert run.returncode == 0, run.stderr
     assert parts_of(tmp_path / "store") == parts_of(store_folder)
+
+
+def test_a_folder_to_leave_the_outcome_in_is_refused_before_anything_is_encoded(
+    own_store, bundle_folder, catalogue_file, tmp_path
+) -> None:
+    before = read_current(StorePaths(own_store))
+    told = ("--bundle", bundle_folder, "--items", catalogue_file, "--store", own_store, "--full")
+
+    shown = CliRunner().invoke(app, [*map(str, told), "--metrics-file", str(tmp_path)])
+
+    assert shown.exit_code == 2
+    assert "--metrics-file" in shown.output
+    assert read_current(StorePaths(own_store)) == before

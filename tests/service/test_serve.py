@@ -13,9 +13,10 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from relevance.cli import make_app
 from relevance.errors import BadGeneration, BadInput, Unavailable
 from service.client import RelevanceClient
-from service.serve_commands import app, check_port_is_free
+from service.serve_commands import check_port_is_free
 from service.settings import FILE_VARIABLE, Settings, read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,7 +116,7 @@ def test_importing_the_commands_loads_nothing_heavy() -> None:
 
 
 def said(*words: str) -> str:
-    return CliRunner().invoke(app, words, catch_exceptions=False).output
+    return CliRunner().invoke(make_app("serve"), ["serve", *words], catch_exceptions=False).output
 
 
 def test_every_setting_is_an_option_that_says_what_it_is_for() -> None:
@@ -124,6 +125,34 @@ def test_every_setting_is_an_option_that_says_what_it_is_for() -> None:
     for name, field in Settings.model_fields.items():
         assert f"--{name.replace('_', '-')}" in shown
         assert " ".join((field.description or "?").split()[:3]) in shown
+
+
+@pytest.mark.parametrize(
+    ("option", "kind"),
+    [
+        ("--config", "<str>"),
+        ("--store", "<path>"),
+        ("--teacher", "<path>"),
+        ("--port", "<int>"),
+        ("--llm-timeout", "<float>"),
+        ("--host", "<str>"),
+        ("--llm-api-key", "<str>"),
+        ("--write-back", "[true|false]"),
+        ("--provider", "[cpu|cuda]"),
+        ("--pair-log-text", "[hashed|plain|none]"),
+    ],
+)
+def test_help_shows_what_kind_of_value_a_setting_takes(option, kind) -> None:
+    words = said("--help").split()
+
+    assert words[words.index(option) + 1] == kind
+
+
+def test_a_setting_that_help_shows_as_true_or_false_is_taken_in_any_of_their_spellings() -> None:
+    for spelt, kept in (("true", "true"), ("FALSE", "false"), ("0", "false")):
+        told = said("--store", "shop", "--write-back", spelt, "--print-config")
+
+        assert f"write_back = {kept}" in told
 
 
 def test_the_printed_settings_are_a_file_that_reads_back(tmp_path, monkeypatch) -> None:
@@ -139,6 +168,32 @@ def test_the_printed_settings_are_a_file_that_reads_back(tmp_path, monkeypatch) 
 def test_a_store_without_a_generation_is_refused_before_anything_listens(tmp_path) -> None:
     with pytest.raises(BadGeneration, match="expected a published generation"):
         said("--store", str(tmp_path), "--port", str(free_port()))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--teacher", "nowhere", "nowhere/lexicon.json: expected .*: No such file or directory$"),
+        ("--api-keys", "nowhere", "nowhere: expected a file of API keys: No such file"),
+        ("--rate-limit-store", "nonsense", "rate_limit_store: expected a redis:// URL"),
+        ("--llm-model", "qwen", "llm_model: expected llm_endpoint beside it"),
+    ],
+)
+def test_what_answering_needs_is_read_before_anything_listens(
+    store_folder, option, value, message
+) -> None:
+    with pytest.raises(BadInput, match=message):
+        said("--store", str(store_folder), "--port", str(free_port()), option, value)
+
+
+def test_a_folder_of_the_pair_log_that_cannot_be_made_is_told_before_anything_listens(
+    store_folder, tmp_path
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("x")
+
+    with pytest.raises(FileExistsError, match="file"):
+        said("--store", str(store_folder), "--port", str(free_port()), "--pair-log", str(file))
 
 
 def test_a_wrong_option_is_refused_by_its_name() -> None:

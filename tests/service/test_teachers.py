@@ -6,7 +6,7 @@ from relevance.domain import Item
 from relevance.errors import BadInput
 from service.deadline import Deadline
 from service.settings import Settings
-from service.teachers import check_language_model, read_explanations
+from service.teachers import read_explanations
 from tests.service.chat_server import THOUGHT, chat_server
 from tests.teacher.make_teacher import written_judge
 
@@ -95,4 +95,4 @@ def test_the_settings_shape_the_prompt() -> None:
 )
 def test_settings_that_do_not_go_together_are_refused(given, said) -> None:
     with pytest.raises(BadInput, match=said):
-        check_language_model(settings(**given))
+        read_explanations(settings(**given))
