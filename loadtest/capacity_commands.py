@@ -75,7 +75,9 @@ def plan_command(
     items: float = typer.Option(..., help="Items of the catalogue, say 50e6."),
     qps: float = typer.Option(..., help="Requests a second at the peak."),
     candidates: int = typer.Option(..., help="Items in each request."),
-    measured: Path = typer.Option(MEASURED, help="What `ellm bench capacity` wrote."),
+    measured: Path | None = typer.Option(
+        None, help=f"What `ellm bench capacity` wrote; {MEASURED}, if it is there."
+    ),
     constant: list[str] = typer.Option([], help="name=value in place of a measured constant."),
     cores: int = typer.Option(8, min=1, help="Cores of a replica."),
     memory: float = typer.Option(64.0, help="Memory of a replica, GB."),
@@ -87,7 +89,7 @@ def plan_command(
     from loadtest.tables import read_measured
 
     given = _given(constant)
-    told = read_measured(measured) if measured.exists() else {}
+    told = read_measured(measured or MEASURED) if measured or MEASURED.exists() else {}
     constants = constants_of(told, given)
     demand = Demand(items, qps, candidates, cores, memory, spare, changed)
     typer.echo(plan_page(demand, constants, make_plan(demand, constants)))

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import typer
 
-app = typer.Typer(help="Make the sample shop; split a data set into folds.", no_args_is_help=True)
+app = typer.Typer(
+    help="Make the sample shop; split, strip and count a data set.", no_args_is_help=True
+)
 
 
 @app.command("sample-shop")
@@ -113,7 +115,10 @@ def stats(
 ) -> None:
     """Print a data set's numbers as the paper's Table 1 does."""
     from relevance.data_stats import as_markdown, data_set_statistics
+    from relevance.errors import BadInput
 
+    if judgements is not None and pool is None:
+        raise BadInput("--judgements: expected --pool beside it, whose pairs they judge")
     rows = data_set_statistics(
         data, folds=folds, fold=fold if folds else None, pool=pool, judgements=judgements
     )

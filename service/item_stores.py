@@ -46,11 +46,9 @@ def open_cache(
     settings: Settings, url: str, bundle: BundleManifest, generation: GenerationReader
 ) -> CachedItems | GenerationReader:
     """A cache over Redis; the generation alone where Redis cannot be had when it is opened."""
-    found = RedisSettings(
-        url, ca_file=settings.redis_ca_file, timeout_s=settings.redis_timeout_ms / 1000
-    )
     try:
-        tier = RedisTier(RedisDoor.open(found), shape_of(bundle), KeySpace(settings.redis_space))
+        door = RedisDoor.open(redis_settings(settings, url))
+        tier = RedisTier(door, shape_of(bundle), KeySpace(settings.redis_space))
     except Unavailable as fault:
         log.error("answering from the local generation: %s", fault)
         return generation
@@ -62,6 +60,13 @@ def open_cache(
     )
     start_following(items, ChangeStream(tier.door, tier.keys.changes(bundle.bundle_id)))
     return items
+
+
+def redis_settings(settings: Settings, url: str) -> RedisSettings:
+    """The shared tier as the settings have it; raises `BadInput` where the URL is none."""
+    return RedisSettings(
+        url, ca_file=settings.redis_ca_file, timeout_s=settings.redis_timeout_ms / 1000
+    )
 
 
 def open_search(settings: Settings, store: StorePaths, items: ItemStore) -> Candidates | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
 import typer
 
-from relevance.errors import Unavailable
+from relevance.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:  # importing this module must stay cheap: every `ellm --help` does it
     from service.run_folder import RunFolder
@@ -50,6 +50,7 @@ def serve(config: str | None, print_config: bool, **flags: str | None) -> None:
 def check_parts(settings: "Settings") -> None:
     """Open once what each server process opens beside the store; as `check_store` does."""
     from service.api_keys import KeyRing
+    from service.item_stores import redis_settings
     from service.rate_limits import RateLimits
     from service.teachers import read_explanations
 
@@ -57,6 +58,12 @@ def check_parts(settings: "Settings") -> None:
     store = settings.rate_limit_store
     RateLimits(settings.rate_limit, store=None if store is None else store.get_secret_value())
     read_explanations(settings).close()
+    if settings.redis_url is not None:
+        redis_settings(settings, settings.redis_url.get_secret_value())
+    if settings.redis_ca_file is not None and not settings.redis_ca_file.is_file():
+        raise BadInput(f"{settings.redis_ca_file}: expected a file of certificates: no such file")
+    if settings.console_compare is not None and not settings.console_compare.is_dir():
+        raise BadInput(f"{settings.console_compare}: expected a store: no such folder")
     if settings.pair_log is not None:
         settings.pair_log.mkdir(parents=True, exist_ok=True)
 

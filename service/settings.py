@@ -9,6 +9,7 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -175,6 +176,21 @@ class Settings(BaseSettings):
     run_folder: Path | None = Field(
         None, description="Counters and states of running workers; a temporary folder."
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, text: str) -> str:
+        for part in text.split(","):
+            if part.strip() not in ("", "*"):
+                ip_network(part.strip())  # its ValueError says what was not understood
+        return text
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _is_http(cls, text: str) -> str:
+        if text and not text.startswith(("http://", "https://")):
+            raise ValueError("expected http://host:port or https://host:port")
+        return text
 
     @field_validator("rate_limit")
     @classmethod

@@ -122,3 +122,13 @@ def test_a_constant_that_is_none_is_refused(given: str, tmp_path) -> None:
 
     assert isinstance(shown.exception, BadInput)
     assert "expected name=number" in str(shown.exception)
+
+
+def test_a_file_of_figures_that_is_named_must_be_there(tmp_path) -> None:
+    options = ["--items", "1e6", "--qps", "1", "--candidates", "1"]
+    named = ["--measured", str(tmp_path / "nothing.json")]
+
+    shown = CliRunner().invoke(make_app("bench"), ["bench", "plan", *options, *named])
+
+    assert isinstance(shown.exception, BadInput)
+    assert "nothing.json: expected measured figures" in str(shown.exception)

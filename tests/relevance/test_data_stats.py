@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from relevance.data_commands import app
 from relevance.data_stats import data_set_statistics, part_statistics
 from relevance.domain import Item, Judgement, Target
+from relevance.errors import BadInput
 from relevance.folds import assign_folds, write_folds
 from relevance.records import Pair, write_judgements, write_pairs
 
@@ -67,3 +68,12 @@ def test_the_command_prints_a_row_a_part_and_dashes_where_nothing_is_labelled(da
     assert lines[2] == "| labelled | 40 | 20 | 2 | 20 | 20 | 50.0 | 2.0 | 2.0 | 2.5 |"
     assert lines[3] == "| pool | 3 | 2 | 3 | 0 | 0 | – | 1.5 | 1.5 | 1.7 |"
     assert len(lines) == 4
+
+
+def test_judgements_without_the_pool_they_judge_are_refused(data):
+    words = ["stats", "--data", data / "shop", "--judgements", data / "judged.parquet"]
+
+    done = CliRunner().invoke(app, [str(word) for word in words])
+
+    assert isinstance(done.exception, BadInput)
+    assert "expected --pool beside it" in str(done.exception)

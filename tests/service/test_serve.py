@@ -177,6 +177,9 @@ def test_a_store_without_a_generation_is_refused_before_anything_listens(tmp_pat
         ("--api-keys", "nowhere", "nowhere: expected a file of API keys: No such file"),
         ("--rate-limit-store", "nonsense", "rate_limit_store: expected a redis:// URL"),
         ("--llm-model", "qwen", "llm_model: expected llm_endpoint beside it"),
+        ("--redis-url", "http://:secret@host", "Redis URL: expected one of .*, got `http://`$"),
+        ("--redis-ca-file", "nowhere", "nowhere: expected a file of certificates: no such file"),
+        ("--console-compare", "nowhere", "nowhere: expected a store: no such folder"),
     ],
 )
 def test_what_answering_needs_is_read_before_anything_listens(
@@ -194,6 +197,19 @@ def test_a_folder_of_the_pair_log_that_cannot_be_made_is_told_before_anything_li
 
     with pytest.raises(FileExistsError, match="file"):
         said("--store", str(store_folder), "--port", str(free_port()), "--pair-log", str(file))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--trusted-proxies", "10.0.0.1, proxy", "--trusted-proxies: .*'proxy'"),
+        ("--trusted-proxies", "10.0.0.1/8", "--trusted-proxies: .*has host bits set"),
+        ("--otlp-endpoint", "collector:4318", "--otlp-endpoint: .*expected http://host:port"),
+    ],
+)
+def test_addresses_are_read_before_anything_listens(option, value, message) -> None:
+    with pytest.raises(BadInput, match=message):
+        said("--store", "s", option, value)
 
 
 def test_a_wrong_option_is_refused_by_its_name() -> None:
