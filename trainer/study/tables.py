@@ -13,6 +13,7 @@ from trainer.study.slices import Keys, restricted_rows
 from trainer.study.truncation import CUT, SHARES, WHOLE
 
 EMPTY = ""
+TAUGHT = "MKD-"  # how the names of taught students begin
 MEASURES: Mapping[str, Statistic] = {"roc_auc": roc_auc, "neg_pr_auc": neg_pr_auc}
 QUICK_NOTE = (
     "A quick run: two folds, one seed. Its intervals are no evidence for or against anything."
@@ -42,6 +43,8 @@ def render_tables(
         members = {name: row for name, row in rows.items() if table in row.tables}
         if members:
             parts += [f"## {table}", RENDERERS[table](members, by_row)]
+    if added := _added(by_row):
+        parts += ["## What MKD adds to each student", added]
     if slices and any(by_row.values()):
         parts += ["## Slices of queries", _sliced(rows, by_row, slices)]
     if any(SHARES in result.slices for results in by_row.values() for result in results):
@@ -85,6 +88,18 @@ def _quality(members: Mapping[str, Row], by_row: Results) -> str:
         for name in members
     ]  # fmt: skip
     return f"{_markdown(head, body)}{_closed(by_row)}"
+
+
+def _added(by_row: Results) -> str:
+    """Each student that was taught, minus the same one on human labels alone, where both ran."""
+    head = ("student", "ROC-AUC gain", "Neg PR-AUC gain")
+    taught = {name.removeprefix(TAUGHT): name for name in by_row if name.startswith(TAUGHT)}
+    body = [
+        (student, *(_gain(by_row, name, one, over=student) for one in MEASURES.values()))
+        for student, name in taught.items()
+        if by_row[name] and by_row.get(student)
+    ]
+    return _markdown(head, body) if body else EMPTY
 
 
 def _closed(by_row: Results) -> str:
@@ -195,10 +210,10 @@ RENDERERS: Mapping[Table, Callable[[Mapping[str, Row], Results], str]] = {
 }
 
 
-def _gain(by_row: Results, name: str, statistic: Statistic) -> str:
-    if name == BASELINE or not by_row[name] or not by_row.get(BASELINE):
+def _gain(by_row: Results, name: str, statistic: Statistic, *, over: str = BASELINE) -> str:
+    if name == over or not by_row[name] or not by_row.get(over):
         return EMPTY
-    found = row_difference(by_row[name], by_row[BASELINE], statistic)
+    found = row_difference(by_row[name], by_row[over], statistic)
     if found is None or np.isnan(found.value):
         return EMPTY
     return f"{100 * found.value:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"

@@ -27,7 +27,7 @@ def result_of(name: str, *, skill: float, fold: int = 0, seed: int = 0):
     return make_result(cell, skill=skill, seed=crc32(f"{name} {fold} {seed}".encode()))
 
 
-def lines_of(page: str, table: Table) -> dict[str, list[str]]:
+def lines_of(page: str, table: str) -> dict[str, list[str]]:
     """A table's rows by name."""
     part = page.split(f"## {table}")[1].split("\n## ")[0]
     cells = [line.strip("|").split("|") for line in part.splitlines() if line.startswith("|")]
@@ -42,6 +42,24 @@ def test_a_study_without_cells_shows_every_table_and_row_empty():
         assert set(rows) == {name for name, row in ROWS.items() if table in row.tables}
         assert all(not any(cells) for cells in rows.values())
     assert "No cell has been run yet." in page
+
+
+def test_what_mkd_adds_is_told_for_each_student_of_which_both_rows_were_run():
+    finished = [
+        result_of("Sentence-BERT", skill=2.0),
+        result_of("MKD-Sentence-BERT", skill=0.3),
+        result_of("MKD-BERT", skill=1.0),
+        result_of(BASELINE, skill=0.3),
+        result_of(MKD, skill=2.0),
+    ]
+
+    page = render_tables(ROWS, finished, dataset="shop")
+
+    rows = lines_of(page, "What MKD adds to each student")
+    assert set(rows) == {"Sentence-BERT", BASELINE}
+    assert rows["Sentence-BERT"][0].startswith("-")
+    assert rows[BASELINE][0] == lines_of(page, Table.ABLATION)[MKD][6]
+    assert "What MKD adds" not in render_tables(ROWS, finished[1:3], dataset="shop")
 
 
 def test_what_was_run_is_shown_with_its_extent_and_gain_over_the_baseline():
