@@ -90,7 +90,7 @@ class FlatIds:
 
 def encode_ids(item_ids: Iterable[str]) -> list[bytes]:
     """Each id's bytes, as `encode_id` gives them, without a Python call an id."""
-    kept = list(item_ids)
+    kept = item_ids if isinstance(item_ids, list) else list(item_ids)
     try:
         return list(map(str.encode, kept))
     except UnicodeEncodeError:

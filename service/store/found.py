@@ -48,9 +48,9 @@ def find(items: ItemStore, item_ids: Sequence[str]) -> Found:
     is_known = row >= 0
     return Found(
         arenas=(items.arena,),
-        arena=np.where(is_known, 0, UNKNOWN).astype(np.int16),
+        arena=is_known.astype(np.int16) + np.int16(UNKNOWN),
         row=row,
-        token_counts=np.where(is_known, items.token_counts[row], 0).astype(np.uint8),
+        token_counts=items.token_counts[row] * is_known,
         truncated=is_known & (items.truncated[row] > 0),
     )
 

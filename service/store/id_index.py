@@ -118,19 +118,21 @@ class IdIndex:
         return entries
 
     def _places(self, hashes: UInt64[np.ndarray, " ids"]) -> Int64[np.ndarray, " ids"]:
-        """Where each hash is, or would be, among the ascending ones."""
+        """Where each hash is, or would be, among the ascending ones; anywhere past them if above.
+
+        A binary search from all buckets' beginnings at once. It may look past a bucket's end: what
+        stands there is larger than all of the bucket.
+        """
         buckets = len(self.buckets) - 2
         if buckets == 1:
             return np.searchsorted(self.hashes, hashes)
         bucket = (hashes >> np.uint64(65 - buckets.bit_length())).astype(np.int64)
         low = self.buckets[bucket].astype(np.int64)
-        end = self.buckets[bucket + 1].astype(np.int64)
-        length = int(self.buckets[-1])
-        while length > 0:  # a binary search in all buckets at once
+        length, last = int(self.buckets[-1]), len(self.hashes) - 1
+        while length > 0:
             half = (length + 1) // 2
-            middle = low + half - 1
-            is_less = (middle < end) & (self.hashes[np.minimum(middle, end - 1)] < hashes)
-            low = np.where(is_less, middle + 1, low)
+            is_less = self.hashes[np.minimum(low + (half - 1), last)] < hashes
+            low += half * is_less
             length -= half
         return low
 

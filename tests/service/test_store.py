@@ -31,7 +31,14 @@ from service.settings import Settings
 from service.store.build import ITEMS_PER_RECORD_BATCH, seal_generation, writing_files
 from service.store.flat_ids import FlatIds, encode_id, encode_ids
 from service.store.generation_reader import GenerationReader, open_generation
-from service.store.id_index import HashIds, IdIndex, check_distinct, hash_ids
+from service.store.id_index import (
+    HashIds,
+    IdIndex,
+    bucket_starts,
+    check_distinct,
+    hash_ids,
+    sort_hashes,
+)
 from service.store.publish import place_bundle, publish, writing
 from tests.service.conftest import CATALOGUE, FEW, UNHURRIED
 from tests.service.make_bundle import make_bundle
@@ -91,6 +98,21 @@ def test_the_index_finds_what_a_dict_finds_though_hashes_collide(item_ids, asked
 
     assert rows.tolist() == [oracle.get(item_id, -1) for item_id in asked + item_ids]
     check_distinct(index.hashes, index.entries, index.ids)
+
+
+@UNHURRIED
+@given(
+    st.lists(st.integers(0, 2**64 - 1) | st.integers(2**63, 2**63 + 9), min_size=1, max_size=200),
+    st.lists(st.integers(0, 2**64 - 1) | st.integers(2**63 - 9, 2**63 + 19), max_size=20),
+)
+def test_buckets_lead_to_where_a_search_among_all_hashes_does(held, asked) -> None:
+    hashes, entries = sort_hashes(np.array(held, np.uint64))
+    index = IdIndex(hashes, entries, bucket_starts(hashes), FlatIds.of([b""] * len(held)))
+    wanted = np.array([*asked, *held], np.uint64)
+
+    places = np.minimum(index._places(wanted), len(held) - 1)
+
+    assert places.tolist() == np.minimum(np.searchsorted(hashes, wanted), len(held) - 1).tolist()
 
 
 def test_an_id_that_comes_twice_is_refused() -> None:
