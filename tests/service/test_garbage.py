@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 WORKER = """
 import gc, weakref
@@ -29,11 +30,11 @@ assert gc.get_freeze_count() == 0, "somebody else's process was frozen"
 """
 
 
-def test_a_worker_keeps_its_modules_from_the_collector_and_nothing_else(tmp_path: object) -> None:
+def test_a_worker_keeps_its_modules_from_the_collector_and_nothing_else(tmp_path: Path) -> None:
     run(WORKER, store=str(tmp_path))
 
 
-def test_an_application_made_with_settings_leaves_the_process_as_it_is(tmp_path: object) -> None:
+def test_an_application_made_with_settings_leaves_the_process_as_it_is(tmp_path: Path) -> None:
     run(HANDED_SETTINGS, store=str(tmp_path))
 
 
