@@ -79,8 +79,8 @@ def item_rows(
     without a token.
     """
     members = row_members(tokens, pieces, codec=codec)
-    values = quantise_item(_means(tokens, members), scale=scale, rows=rows, bits=codec.bits)
-    return ItemRows(values, members)
+    means = tokens if codec.keeps_tokens else _means(tokens, members)
+    return ItemRows(quantise_item(means, scale=scale, rows=rows, bits=codec.bits), members)
 
 
 def pooled_tokens(
@@ -94,6 +94,8 @@ def row_members(
     tokens: Float[np.ndarray, "item_tokens dim"], pieces: Sequence[str], *, codec: RowCodec
 ) -> tuple[tuple[int, ...], ...]:
     """The tokens that each row stands for."""
+    if codec.keeps_tokens:
+        return tuple((at,) for at in range(len(tokens)))
     kept = kept_tokens(pieces, codec)
     groups = pool(tokens[kept], factor=codec.pooling)
     return tuple(tuple(kept[at] for at in group) for group in groups)

@@ -20,6 +20,13 @@ def normalise(text: str) -> str:
     >>> normalise("  Ｗater\\u200b bottle\\n24\\u00a0oz ")
     'Water bottle 24 oz'
     """
+    spaced = " ".join(text.split())
+    if spaced.isprintable() and unicodedata.is_normalized("NFKC", spaced):
+        return spaced  # nothing to drop or compose, found by C loops: nearly every text
+    return _normalised_by_character(text)
+
+
+def _normalised_by_character(text: str) -> str:
     previous = ""
     while text != previous:  # dropping a joiner can let NFKC compose again
         previous = text

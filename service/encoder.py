@@ -94,14 +94,18 @@ class OnnxTokenEncoder:
 
     def _tokens(self, text: str, limit: int) -> "_Tokens":
         encoding = self._tokenizer.encode(normalise(text))
-        is_real = np.asarray(encoding.special_tokens_mask, np.int64) == 0
-        kept = ~is_real | (np.cumsum(is_real) <= limit)
-        is_real_kept = is_real & kept
+        ids, mask, offsets = encoding.ids, encoding.special_tokens_mask, encoding.offsets
+        real = [at for at, is_special in enumerate(mask) if not is_special]
+        is_truncated = len(real) > limit
+        if is_truncated:
+            cut = set(real[limit:])
+            kept = [at for at in range(len(ids)) if at not in cut]
+            ids, mask, real = [ids[at] for at in kept], [mask[at] for at in kept], real[:limit]
         return _Tokens(
-            ids=np.asarray(encoding.ids, np.int64)[kept],
-            is_real=is_real[kept],
-            offsets=tuple(encoding.offsets[at] for at in np.flatnonzero(is_real_kept)),
-            truncated=bool((~kept).any()),
+            ids=np.array(ids, np.int64),
+            is_real=np.array(mask, np.int64) == 0,
+            offsets=tuple([offsets[at] for at in real]),
+            truncated=is_truncated,
         )
 
     def _check(self, path: Path) -> None:

@@ -8,7 +8,6 @@ catalogue in memory (a test compares them); here memory stays at one batch. Repe
 import json
 import shutil
 import sys
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,20 +126,8 @@ def normalised(texts: pa.StringArray) -> pa.StringArray:
     if pc.all(is_plain, min_count=0).as_py():
         return filled
     others = pc.invert(is_plain)
-    rewritten = [_normalised(text) for text in filled.filter(others).to_pylist()]
+    rewritten = [normalise(text) for text in filled.filter(others).to_pylist()]
     return pc.replace_with_mask(filled, others, pa.array(rewritten, pa.string()))
-
-
-def _normalised(text: str) -> str:
-    """`normalise`, found by C loops for nearly all texts.
-
-    Once white space runs are single spaces, a text that is composed and printable has neither
-    control nor format characters left to drop; a space never joins its neighbours.
-    """
-    spaced = " ".join(text.split())
-    if spaced.isprintable() and unicodedata.is_normalized("NFKC", spaced):
-        return spaced
-    return normalise(text)
 
 
 def _attributes(texts: pa.StringArray, path: Path, first_row: int) -> pa.MapArray:
@@ -164,10 +151,10 @@ def _pairs(text: str, path: Path, row: int) -> list[tuple[str, str]]:
         raise BadInput(
             f"{path}: row {row}: attributes_json: expected a JSON object: {fault}"
         ) from fault
-    texts = ((_normalised(name), _attribute_text(value)) for name, value in pairs)
+    texts = ((normalise(name), _attribute_text(value)) for name, value in pairs)
     return [(name, value) for name, value in texts if name and value]
 
 
 def _attribute_text(value: object) -> str:
     values = value if isinstance(value, list) else [value]
-    return _normalised(", ".join(str(v) for v in values if v is not None))
+    return normalise(", ".join(str(v) for v in values if v is not None))

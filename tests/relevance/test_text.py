@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relevance.text import fold, is_unspaced, normalise, words
@@ -12,6 +12,26 @@ from relevance.text import fold, is_unspaced, normalise, words
 @given(st.text())
 def test_normalising_twice_changes_nothing(text):
     assert normalise(normalise(text)) == normalise(text)
+
+
+WHITE = " \t\n\x0b\x0c\x1c\x1f\x85\xa0\u1680\u2003\u2028\u3000"
+AWKWARD = "aZ9\u0301\u0308\u1100\u1161\u200b\u200d\u00ad\u0378\ue000ﬁＷ㎏é" + WHITE
+
+
+@given(st.text() | st.text(AWKWARD))
+@example("a\u00a0\u0301")  # an accent after white space joins neither side
+@example("a\u200d\u0301")
+def test_normalising_at_once_gives_what_going_through_the_characters_gives(text):
+    assert normalise(text) == normalised_by_character(text)
+
+
+def normalised_by_character(text: str) -> str:
+    """The definition: composed, rid of controls and formats, spaced, until nothing changes."""
+    dropped = {"Cc", "Cf", "Co", "Cs"}
+    composed = unicodedata.normalize("NFKC", text)
+    kept = [c for c in composed if c.isspace() or unicodedata.category(c) not in dropped]
+    found = " ".join("".join(kept).split())
+    return found if found == text else normalised_by_character(found)
 
 
 @given(st.text())
