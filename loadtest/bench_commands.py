@@ -117,16 +117,22 @@ def _latency_lines(latencies: "Sequence[Latencies]") -> list[str]:
 
 
 def _ratio_lines(one: "Latencies") -> list[str]:
-    from loadtest.service_bench import ratio
+    from loadtest.service_bench import in_a_row, ratio
 
     lines = []
     for what, rounds in (("waited", one.waited), ("CPU", one.worked)):
-        parts = ratio(rounds, ["service"], ["encode", "score", "bare"])
-        peer = ratio(rounds, ["peer"], ["service"])
-        lines.append(
-            f"{one.candidates:>10}{what:>11}   service / (encode + score + bare) {_shown(parts)}"
-            f"   peer / service {_shown(peer)}"
-        )
+        ratios = {
+            "service / (encode + score + bare)": (["service"], ["encode", "score", "bare"]),
+            "the same, both parts in a row": (
+                ["service"],
+                [in_a_row("encode"), in_a_row("score"), "bare"],
+            ),
+            "peer / service": (["peer"], ["service"]),
+        }
+        lines += [
+            f"{one.candidates:>10}{what:>11}   {name:<34}{_shown(ratio(rounds, above, below))}"
+            for name, (above, below) in ratios.items()
+        ]
     return lines
 
 

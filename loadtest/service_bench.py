@@ -65,6 +65,22 @@ class Interval:
         return cls(median, low, high)
 
 
+Question = Callable[[Sequence[Call]], Mapping[str, object]]
+PARTS: Mapping[str, Question] = {
+    "encode": lambda calls: {"encode": [call.query for call in calls]},
+    "fetch": lambda calls: {"fetch": [call.item_ids for call in calls]},
+    "score": lambda calls: {
+        "score": [call.item_ids for call in calls],
+        "queries": [call.query for call in calls],
+    },
+}
+
+
+def in_a_row(part: str) -> str:
+    """The name of a part that is timed without waiting in between."""
+    return f"{part} in a row"
+
+
 class Calls:
     """Calls without end: queries of the traffic, each made new by a number; ids at random."""
 
@@ -105,6 +121,11 @@ class Latencies:
     waited: dict[str, list[float]] = field(default_factory=dict)
     worked: dict[str, list[float]] = field(default_factory=dict)
 
+    def add_taken(self, name: str, taken: Sequence[tuple[float, float]]) -> None:
+        """One round of a part: the time and the CPU time of each call."""
+        seconds, cpu_seconds = zip(*taken, strict=True)
+        self.add(name, seconds=seconds, cpu_seconds=sum(cpu_seconds))
+
     def add(self, name: str, *, seconds: Sequence[float], cpu_seconds: float) -> None:
         """One round of one thing."""
         self.waited.setdefault(name, []).append(float(np.median(seconds)) * 1000)
@@ -122,7 +143,7 @@ def ratio(
 def measure_latencies(
     servers: Sequence[Server], parts: Answering, calls: Calls, plan: Plan
 ) -> list[Latencies]:
-    """One request at a time to each server in turn, and the parts alone, round after round."""
+    """One request at a time to each server and to the parts in turn, round after round."""
     found = [Latencies(size) for size in SIZES]
     for _ in range(plan.rounds):
         for latencies in found:
@@ -176,16 +197,16 @@ def _time_server(latencies: Latencies, server: Server, calls: Calls, requests: i
 
 
 def _time_parts(latencies: Latencies, parts: Answering, calls: Calls, requests: int) -> None:
+    """Each part one at a time, as requests come, and the same calls in a row.
+
+    Work that a process is woken for takes longer than the same work back to back; bare HTTP, which
+    a part's time is added to, can only be had the first way.
+    """
     some = [calls.new(latencies.candidates) for _ in range(requests)]
-    queries, lists = [call.query for call in some], [call.item_ids for call in some]
-    questions: dict[str, dict[str, object]] = {
-        "encode": {"encode": queries},
-        "fetch": {"fetch": lists},
-        "score": {"score": lists, "queries": queries},
-    }
-    for part, question in questions.items():
-        seconds, cpu_seconds = zip(*parts.ask(question), strict=True)
-        latencies.add(part, seconds=seconds, cpu_seconds=sum(cpu_seconds))
+    for part, question in PARTS.items():
+        taken = [answer for call in some for answer in parts.ask(question([call]))]
+        latencies.add_taken(part, taken)
+        latencies.add_taken(in_a_row(part), parts.ask(question(some)))
 
 
 def _load(server: Server, calls: Calls, warm: Sequence[str], hit_rate: float, plan: Plan) -> Load:

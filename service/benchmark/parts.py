@@ -7,7 +7,8 @@
     {"score": [[item_id, …], …], "queries": […]}      scoring each list, chunk by chunk
     {"dump": folder}                                  writes what a peer needs, see `dump`
 
-The first three answer with seconds of time and seconds of CPU, one pair each.
+The first three answer with seconds of time and seconds of CPU, one pair each. Lists of one, asked
+one after the other, are timed as a request meets them: in a process that was just woken.
 
 Nothing here is on the service's own path: it calls the same functions.
 """

@@ -15,7 +15,17 @@ from loadtest.bare_client import BareConnection
 from loadtest.bench_commands import service_command
 from loadtest.peer_commands import peers_command
 from loadtest.processes import Server
-from loadtest.service_bench import Calls, Interval, Latencies, Load, ratio
+from loadtest.service_bench import (
+    PARTS,
+    Calls,
+    Interval,
+    Latencies,
+    Load,
+    Plan,
+    in_a_row,
+    measure_latencies,
+    ratio,
+)
 from loadtest.traffic import Traffic
 from relevance.errors import BadGeneration, Unavailable
 from service.refresh.refresh import refresh
@@ -97,6 +107,34 @@ def test_a_busy_process_costs_cpu_and_a_waiting_one_does_not() -> None:
         process.communicate()
 
 
+class CountingParts:
+    """Takes longer in company: as many milliseconds a call as it was asked at once."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, list[object]]] = []
+
+    def ask(self, question: dict[str, list[object]]) -> list[tuple[float, float]]:
+        self.asked.append(question)
+        at_once = len(next(iter(question.values())))
+        return [(at_once / 1000, at_once / 500)] * at_once
+
+
+def test_parts_are_timed_one_at_a_time_and_in_a_row() -> None:
+    parts = CountingParts()
+
+    found = measure_latencies([], parts, Calls(TRAFFIC), Plan(rounds=2, requests=5))  # type: ignore[arg-type]
+
+    for latencies in found:
+        assert latencies.waited == {
+            name: pytest.approx([milliseconds] * 2)
+            for part in PARTS
+            for name, milliseconds in ((part, 1), (in_a_row(part), 5))
+        }
+        assert latencies.worked["encode"] == pytest.approx([2, 2])
+    lists = [question["score"] for question in parts.asked if "score" in question]
+    assert {len(ids) for each in lists for ids in each} == {100, 1000}  # type: ignore[arg-type]
+
+
 class ScriptedServer:
     """Answers each request with the next pieces of bytes."""
 
@@ -165,9 +203,8 @@ def test_the_bench_measures_service_parts_and_peer(tmp_path: Path) -> None:
     )
 
     measured = json.loads((tmp_path / "bench" / "service.json").read_text())
-    assert {tuple(one["waited"]) for one in measured["latencies"]} == {
-        ("service", "bare", "peer", "encode", "fetch", "score")
-    }
+    timed = {"service", "bare", "peer", *PARTS, *map(in_a_row, PARTS)}
+    assert all(one["waited"].keys() == timed for one in measured["latencies"])
     assert all(
         np.isfinite(v).all() for one in measured["latencies"] for v in one["worked"].values()
     )
