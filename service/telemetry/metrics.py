@@ -143,10 +143,10 @@ class Metrics:
         _observe_by(self._stages, _stage_seconds(works, ended))
         _observe_by(self._seconds, _grouped((one.route, one.seconds) for one in ended))
         _count(self._refused, Counted(one.refused for one in ended if one.refused is not None))
-        _count(self._candidates, sum((work.statuses for work in works), Counted()))
+        _count(self._candidates, _added(work.statuses for work in works))
         _count(self._degraded, Counted(reason for work in works for reason in work.degraded))
         _count(self._teacher, Counted(work.teacher for work in works if work.teacher is not None))
-        for named, times in sum((work.asked for work in works), Counted[str]()).items():
+        for named, times in _added(work.asked for work in works).items():
             self._asked.labels(*named.split()).inc(times)
         hits, misses = (sum(work.cache_hits for work in works), sum(w.cache_misses for w in works))
         _count(self._cache, {"hit": hits, "miss": misses})
@@ -216,6 +216,15 @@ def _by_label(name: str, help_text: str, label: str, values: list[str]) -> Metri
     return family
 
 
+def _added(several: Iterable[Mapping[str, int]]) -> Counted[str]:
+    """Their sum; adding counters up by `+` makes a new one each time."""
+    total = Counted[str]()
+    for one in several:
+        for label, amount in one.items():
+            total[label] += amount
+    return total
+
+
 def _count(counter: Counter, amounts: Mapping[str, int]) -> None:
     for label, amount in amounts.items():
         if amount:
@@ -247,8 +256,9 @@ def _observe_by(histogram: Histogram, values: Mapping[str, list[float]]) -> None
 def observe_many(histogram: Histogram, values: np.ndarray) -> None:
     """As `observe` for each value, with one addition a bucket; a test holds it to `observe`."""
     bounds = histogram._upper_bounds  # prometheus-client counts one value at a time
-    places = np.searchsorted(bounds, values)  # the first bound that is not below the value
-    counts = np.bincount(places, minlength=len(bounds))
+    # A comparison a bound: of a hundred thousand scores, a tenth of what searching them costs.
+    up_to = [np.count_nonzero(values <= bound) for bound in bounds]
+    counts = np.diff(up_to, prepend=0)
     histogram._sum.inc(float(values.sum()))
     for bucket, count in zip(histogram._buckets, counts.tolist(), strict=True):
         if count:
