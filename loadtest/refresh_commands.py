@@ -23,7 +23,7 @@ def refresh_command(
     bundle: Path = typer.Option(..., help="Folder the exporter wrote."),
     items: Path = typer.Option(..., help="Catalogue whose first items are encoded."),
     peer_model: Path = typer.Option(..., help="The same student in sentence-transformers' layout."),
-    count: int = typer.Option(2000, min=100, help="How many items."),
+    count: int = typer.Option(20_000, min=100, help="At most so many items."),
     rounds: int = typer.Option(3, min=1, help="Alternating rounds; medians are reported."),
     peer_python: Path = typer.Option(
         Path(sys.executable), help="Python that has sentence-transformers, for the peer."
@@ -35,7 +35,7 @@ def refresh_command(
     theirs: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory(prefix="ellm-bench-") as scratch:
         folder = Path(scratch)
-        _take(items, folder, count, bundle)
+        taken = _take(items, folder, count, bundle)
         for _ in range(rounds):
             ours.append(_refresh(bundle, folder))
             for setting, rate in _encode(peer_python, peer_model, folder).items():
@@ -46,17 +46,18 @@ def refresh_command(
         "refresh / fastest": rates["refresh"] / fastest,
         "refresh / default": rates["refresh"] / rates[DEFAULT_SETTING],
     }
-    table = [f"{name:<34} {rate:>9,.0f} items/s" for name, rate in rates.items()]
+    table = [f"{taken:,} items, {rounds} rounds"]
+    table += [f"{name:<34} {rate:>9,.0f} items/s" for name, rate in rates.items()]
     table += [f"{name:<34} {ratio:>9.2f}" for name, ratio in ratios.items()]
     out.mkdir(parents=True, exist_ok=True)
-    measured = {"items": count, "rounds": rounds, "cpus": os.cpu_count(), **rates, **ratios}
+    measured = {"items": taken, "rounds": rounds, "cpus": os.cpu_count(), **rates, **ratios}
     (out / "refresh.json").write_text(json.dumps(measured, indent=1) + "\n")
     (out / "refresh.txt").write_text("\n".join(table) + "\n")
     typer.echo("\n".join(table))
 
 
-def _take(items: Path, folder: Path, count: int, bundle: Path) -> None:
-    """The first items as a catalogue of their own, and their texts for the peer."""
+def _take(items: Path, folder: Path, count: int, bundle: Path) -> int:
+    """The first items as a catalogue of their own, and their texts for the peer; how many."""
     from relevance.bundle import read_bundle
     from relevance.item_text import item_text
     from relevance.records import read_catalogue
@@ -68,6 +69,7 @@ def _take(items: Path, folder: Path, count: int, bundle: Path) -> None:
     (folder / "items.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     texts = [item_text(item, template) for item in chosen]
     (folder / "texts.json").write_text(json.dumps(texts))
+    return len(chosen)
 
 
 def _refresh(bundle: Path, folder: Path) -> float:
