@@ -3,6 +3,9 @@
     x ─┬─ all but a few channels → 8-bit steps → MatMulInteger → scales → + bias ─┬─ +
        └─ the few largest channels → MatMul in float32 ───────────────────────────┘
 
+Steps come by each text's own range (`int8_dynamic`), or by one found beforehand on real texts
+(`int8_static`), with which a text's bits do not depend on others in its batch.
+
 A transformer has a few activation channels many times as large as the rest; one range for all
 then spends its 256 steps on them, and candidate lists come out in another order (docs/export.md).
 So each product keeps as many of its largest input channels in float32 as it needs, often none.
@@ -22,7 +25,7 @@ import onnx
 import onnxruntime as ort
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from exporter.eight_bits import choose_channels, fixed_range, quantised_weight, without
+from exporter.eight_bits import choose_channels, quantised_weight, range_of, without
 from exporter.leaner import readers_of
 from relevance.bundle import Precision
 from relevance.errors import BadInput
@@ -30,6 +33,7 @@ from relevance.errors import BadInput
 LARGE_TABLE = 1000  # rows from which an embedding table is worth 8 bits
 
 Feed = Mapping[str, np.ndarray]
+Parts = tuple[list[NodeProto], dict[str, np.ndarray]]  # of a graph: nodes, constants by name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +77,7 @@ def quantised_encoder(
     replaced: dict[str, list[NodeProto]] = {}
     for site in sites:
         texts = samples[site.activation]
-        kept = choose_channels(texts, site.weights)
+        kept = choose_channels(texts, site.weights, fixed=precision is Precision.INT8_STATIC)
         new_inputs[site.activation], constants = _input(site.activation, kept, texts, precision)
         _add(rewritten, constants)
         nodes, constants = _product(site, kept)
@@ -89,39 +93,52 @@ def quantised_encoder(
 
 def _input(
     activation: str, kept: np.ndarray, texts: Sequence[np.ndarray], precision: Precision
-) -> tuple[list[NodeProto], dict[str, np.ndarray]]:
+) -> Parts:
     """`activation`_steps, _scale and _zero; `activation`_kept where channels stay in float32."""
+    nodes: list[NodeProto] = []
+    constants: dict[str, np.ndarray] = {}
+    if len(kept):
+        channels, apart = f"{activation}_channels", f"{activation}_kept"
+        constants[channels] = kept
+        nodes.append(
+            helper.make_node("Gather", [activation, channels], [apart], f"{apart}_node", axis=-1)
+        )
+    quantise = _QUANTISERS[precision]
+    more_nodes, more_constants = quantise(activation, kept, texts)
+    return nodes + more_nodes, constants | more_constants
+
+
+def _own_range(activation: str, kept: np.ndarray, texts: Sequence[np.ndarray]) -> Parts:
+    """Each text's own range, which the kept channels may not widen."""
     nodes: list[NodeProto] = []
     constants: dict[str, np.ndarray] = {}
     rounded = activation
     if len(kept):
-        rounded, mask, channels = (f"{activation}_{n}" for n in ("rounded", "mask", "channels"))
+        rounded, mask = f"{activation}_rounded", f"{activation}_mask"
         constants[mask] = np.ones(texts[0].shape[1], np.float32)
         constants[mask][kept] = 0
-        constants[channels] = kept
-        nodes = [
-            helper.make_node("Mul", [activation, mask], [rounded], f"{rounded}_node"),
-            helper.make_node(
-                "Gather",
-                [activation, channels],
-                [f"{activation}_kept"],
-                f"{activation}_kept_node",
-                axis=-1,
-            ),
-        ]
+        nodes.append(helper.make_node("Mul", [activation, mask], [rounded], f"{rounded}_node"))
     steps = [f"{activation}_{name}" for name in ("steps", "scale", "zero")]
-    if precision is Precision.INT8_DYNAMIC:
-        nodes.append(
-            helper.make_node("DynamicQuantizeLinear", [rounded], steps, f"{steps[0]}_node")
-        )
-    else:
-        constants |= dict(zip(steps[1:], fixed_range(texts, kept), strict=True))
-        inputs = [rounded, *steps[1:]]
-        nodes.append(helper.make_node("QuantizeLinear", inputs, steps[:1], f"{steps[0]}_node"))
+    nodes.append(helper.make_node("DynamicQuantizeLinear", [rounded], steps, f"{steps[0]}_node"))
     return nodes, constants
 
 
-def _product(site: Site, kept: np.ndarray) -> tuple[list[NodeProto], dict[str, np.ndarray]]:
+def _fixed_range(activation: str, kept: np.ndarray, texts: Sequence[np.ndarray]) -> Parts:
+    """One range for all texts, so that a token's steps never depend on neighbours.
+
+    Kept channels are clipped and then multiplied by weights of 0.
+    """
+    steps, scale, zero = (f"{activation}_{name}" for name in ("steps", "scale", "zero"))
+    found = range_of(np.concatenate([without(text, kept) for text in texts]))
+    inputs = [activation, scale, zero]
+    node = helper.make_node("QuantizeLinear", inputs, [steps], f"{steps}_node")
+    return [node], dict(zip((scale, zero), found, strict=True))
+
+
+_QUANTISERS = {Precision.INT8_DYNAMIC: _own_range, Precision.INT8_STATIC: _fixed_range}
+
+
+def _product(site: Site, kept: np.ndarray) -> Parts:
     """MatMulInteger → float → scales → + bias, one kernel in ONNX Runtime; + kept part.
 
     Products of one activation (queries, keys and values of an attention) become one and are split.

@@ -44,6 +44,10 @@ class WordEncoder:
             vectors[at] = self._vector(text[start:end].casefold())
         return TokenEmbeddings(vectors, found.offsets, found.truncated)
 
+    def encode_all(self, texts: Sequence[str], *, limit: int) -> list[TokenEmbeddings]:
+        """Each encoded."""
+        return [self.encode(text, limit=limit) for text in texts]
+
     def _vector(self, word: str) -> np.ndarray:
         random = np.random.default_rng(xxhash.xxh3_64_intdigest(word.encode()))
         direction = random.normal(size=self.dim)

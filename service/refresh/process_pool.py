@@ -64,4 +64,4 @@ def _open_in_process(folder: Path, bundle: BundleManifest) -> None:
 
 
 def _encode_in_process(texts: list[str]) -> EncodedItems:
-    return _codec_of_process[0].encode(texts)
+    return _codec_of_process[0].encode_all(texts)

@@ -32,7 +32,7 @@ class _Encoder:
 
     def encode(self, texts: Sequence[str]) -> EncodedItems:
         """The items with these texts."""
-        return self._codec.encode(texts)
+        return self._codec.encode_all(texts)
 
 
 class OverRay:

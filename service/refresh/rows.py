@@ -114,12 +114,14 @@ def _groups(source: RowSource, places: Int64[np.ndarray, " places"]) -> Iterator
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """A group whose texts are being encoded."""
+    """A group whose texts are being encoded, in `order`: texts alike in length beside each other,
+    which may share work."""
 
     records: pa.RecordBatch
     record_hashes: UInt64[np.ndarray, " items"]
     rows: Int64[np.ndarray, " items"]
     text_hashes: UInt64[np.ndarray, " encoded"]
+    order: Int64[np.ndarray, " encoded"]
     waiting: tuple[Waiting, ...]
 
 
@@ -134,9 +136,11 @@ def _begin(
     rows = source.rows[places]
     items = items_of(records.filter(pa.array(rows == ENCODE)))
     texts = [item_text(item, source.bundle.item_text) for item in items]
+    order = np.argsort(np.array([len(text) for text in texts], np.int64), kind="stable")
+    ordered = [texts[at] for at in order.tolist()]
     waiting = []
-    for start in range(0, len(texts), TEXTS_PER_BATCH):
-        batch = texts[start : start + TEXTS_PER_BATCH]
+    for start in range(0, len(ordered), TEXTS_PER_BATCH):
+        batch = ordered[start : start + TEXTS_PER_BATCH]
         source.pace.take(len(batch))
         waiting.append(source.pool.submit(batch))
     return _Begun(
@@ -144,6 +148,7 @@ def _begin(
         record_hashes=source.spool.hashes[places],
         rows=rows,
         text_hashes=np.fromiter(map(text_hash, texts), np.uint64, len(texts)),
+        order=order,
         waiting=tuple(waiting),
     )
 
@@ -157,9 +162,10 @@ def _finish(source: RowSource, begun: _Begun) -> Group:
     token_counts, truncated = np.empty(count, np.uint8), np.empty(count, np.bool_)
     text_hashes = np.empty(count, np.uint64)
     if encoded:
-        embeddings[is_new] = np.concatenate([batch.embeddings for batch in encoded])
-        token_counts[is_new] = np.concatenate([batch.token_counts for batch in encoded])
-        truncated[is_new] = np.concatenate([batch.truncated for batch in encoded])
+        places = np.flatnonzero(is_new)[begun.order]
+        embeddings[places] = np.concatenate([batch.embeddings for batch in encoded])
+        token_counts[places] = np.concatenate([batch.token_counts for batch in encoded])
+        truncated[places] = np.concatenate([batch.truncated for batch in encoded])
         text_hashes[is_new] = begun.text_hashes
     if live is not None and len(copied):
         embeddings[~is_new] = live.arena[copied]

@@ -15,8 +15,9 @@ from exporter.attempt import CalibrationPairs
 from exporter.bundle_scoring import encoder_of
 from exporter.export import ExportOptions, export_bundle
 from exporter.parity import FEWEST_LABELS
-from relevance.bundle import ENCODER, TOKENIZER, Precision
+from relevance.bundle import ENCODER, TOKENIZER, Precision, read_bundle
 from relevance.text import normalise
+from service.encoder import OnnxTokenEncoder
 from tests.trainer.make_students import CATALOGUE, COLORS, THINGS
 
 TEXTS = 10_000
@@ -65,11 +66,24 @@ def test_a_text_has_the_same_bytes_whatever_was_encoded_before(folder, texts, ra
     assert [encode(texts[at]).vectors.tobytes() for at in order] == [first[at] for at in order]
 
 
-@pytest.mark.slow
-def test_ten_thousand_texts_have_the_same_bytes_in_any_order_thread_and_process(folder, tmp_path):
+def make_texts(count: int) -> list[str]:
     random = np.random.default_rng(0)
     words = (*COLORS, *THINGS, "steel", "water", "24", "oz", "红色", "🔥", "é", ",", "[SEP]")
-    texts = [" ".join(random.choice(words, random.integers(0, 15))) for _ in range(TEXTS)]
+    return [" ".join(random.choice(words, random.integers(0, 15))) for _ in range(count)]
+
+
+def test_texts_that_share_runs_have_the_bytes_they_have_alone(folder):
+    texts = make_texts(300)
+    encode, encoder = make_encode(folder), OnnxTokenEncoder.read(folder, read_bundle(folder))
+
+    found = encoder.encode_all(texts, limit=12)
+
+    assert [one.vectors.tobytes() for one in found] == [encode(t).vectors.tobytes() for t in texts]
+
+
+@pytest.mark.slow
+def test_ten_thousand_texts_have_the_same_bytes_in_any_order_thread_and_process(folder, tmp_path):
+    texts = make_texts(TEXTS)
     path = tmp_path / "texts"
     path.write_text("\n".join(texts))
     encode = make_encode(folder)
