@@ -93,7 +93,7 @@ class OnnxTokenEncoder:
     ) -> Self:
         """Open the encoder of a verified bundle; raises `BadBundle` where it does not run."""
         session = opened(folder / ENCODER, execution)
-        may_share = manifest.precision in MAY_SHARE and execution is ON_CPU
+        may_share = manifest.precision in MAY_SHARE and execution == ON_CPU
         tokenizer = read_tokenizer(folder / TOKENIZER)
         encoder = cls(
             tokenizer,
