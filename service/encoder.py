@@ -130,7 +130,7 @@ class OnnxTokenEncoder:
 
     @cached_property
     def _shares_runs(self) -> bool:
-        """Found out at the first `encode_all`: a dozen runs."""
+        """Found out at the first `encode_all`: some forty runs."""
         return self._may_share and keeps_texts_apart(
             self._run, vocabulary=self._tokenizer.get_vocab_size(), longest=self._longest
         )
